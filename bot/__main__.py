@@ -1,0 +1,236 @@
+"""packlead: the only place where everything meets.
+
+    packlead [up]                        everything in one process
+    packlead web | worker | clock        one part each, as in the Procfile
+    packlead run "deploy prod master"    say one line, here in the terminal
+    packlead check                       what would stop a start, all of it at once
+    packlead manifest                    the Slack app's manifest, as JSON
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from bot import masking
+from bot.command import find
+from bot.config import Config, load
+from bot.dispatcher import Dispatcher
+from bot.errors import BotError, Misconfigured
+from bot.store import Store
+
+PATIENCE = 3600.0  # seconds that a worker waits for a database that is away
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Do what the command line says; returns the exit status."""
+    arguments = _arguments(argv)
+    try:
+        return int(arguments.do(House(), arguments))
+    except BotError as error:
+        print(f"packlead: {error}", file=sys.stderr)
+        return 1
+
+
+class House:
+    """The parts, each made when it is first asked for: nobody loads what they do not use."""
+
+    def __init__(self, environ: dict[str, str] | None = None) -> None:
+        self.environ = dict(os.environ) if environ is None else environ
+        self.config: Config = load(self.environ.get("PACKLEAD_CONFIG"))
+        self.data = Path(self.config.data)
+        self.url = self.environ.get("DATABASE_URL") or f"sqlite:///{self.data / 'packlead.db'}"
+
+    def store(self, patience: float = 0.0) -> Store:
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Store(self.url, patience)
+
+    def dispatcher(self, store: Store) -> Dispatcher:
+        import commands
+
+        dispatcher = Dispatcher(self.config, find(commands), store)
+        if self.config.schedule:
+            from bot.fronts import clock
+
+            if wrong := clock.wrong(self.config, dispatcher):
+                raise Misconfigured("\n".join(wrong), "correct it, then: packlead check")
+        return dispatcher
+
+    def engine(self, store: Store, dispatcher: Dispatcher) -> Engine:
+        from bot.adapters.ansible import Ansible
+        from bot.adapters.aws.fleet import Aws
+        from bot.adapters.git import Git
+        from bot.adapters.hosts import Hosts
+        from bot.engine import Engine
+        from bot.job import Adapters
+
+        adapters = Adapters(
+            aws=Aws(self.config),
+            git=Git(self.config.app.repository, self.data / "repository.git"),
+            hosts=Hosts(self.config),
+            playbooks=Ansible(self.config, self.data / "runs"),
+        )
+        return Engine(store, dispatcher, adapters, self.data)
+
+
+def up(house: House, _arguments: argparse.Namespace) -> int:
+    """Everything in one process."""
+    return _stay(house, web=True, worker=True, clock=True)
+
+
+def web(house: House, _arguments: argparse.Namespace) -> int:
+    return _stay(house, web=True)
+
+
+def worker(house: House, _arguments: argparse.Namespace) -> int:
+    return _stay(house, worker=True)
+
+
+def clock(house: House, _arguments: argparse.Namespace) -> int:
+    return _stay(house, clock=True)
+
+
+def run(house: House, arguments: argparse.Namespace) -> int:
+    """Say one line; where no worker lives on this database, this process works on it."""
+    from bot.fronts import terminal
+
+    masking.start_logging("ERROR")
+    store = house.store(patience=60.0)
+    dispatcher = house.dispatcher(store)
+    engines: list[Engine] = []
+
+    def work() -> None:
+        if not _worker_lives(house, store):
+            engines.append(house.engine(store, dispatcher))
+            engines[0].start()
+
+    try:
+        return terminal.run(" ".join(arguments.line), dispatcher, store, work)
+    finally:
+        for engine in engines:
+            engine.stop()
+
+
+def check(house: House, _arguments: argparse.Namespace) -> int:
+    """Say all that would stop a start."""
+    from bot import checks
+
+    told = checks.everything(house.config, house.store, house.dispatcher, house.environ)
+    for line in told:
+        print(line)
+    return 1 if any(not line.startswith("ok") for line in told) else 0
+
+
+def manifest(house: House, arguments: argparse.Namespace) -> int:
+    """Print the manifest with which the Slack app is made."""
+    import commands
+    from bot.manifest import manifest as made
+
+    print(json.dumps(made(find(commands), house.config, url=arguments.url), indent=2))
+    return 0
+
+
+def _stay(house: House, web: bool = False, worker: bool = False, clock: bool = False) -> int:
+    masking.start_logging(house.environ.get("LOG_LEVEL", "INFO"))
+    store = house.store(patience=PATIENCE if worker and not web else 0.0)
+    dispatcher = house.dispatcher(store)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    ends: list[Callable[[], object]] = []
+    if worker:
+        # In a thread, since it waits for the last worker of this machine; Slack is answered at once.
+        thread = threading.Thread(
+            target=_work, args=(house, dispatcher, stopping, ends), daemon=True
+        )
+        thread.start()
+    if clock:
+        from bot.fronts.clock import Clock
+
+        ticking = Clock(house.config, store, dispatcher)
+        ticking.start()
+        ends.append(ticking.stop)
+    if web:
+        asyncio.run(_serve(house, store, dispatcher, stopping))
+    stopping.wait()
+    for end in ends:
+        end()
+    store.close()
+    # DBOS keeps threads that wait in a step: what they wait for goes on, and is found again.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _work(
+    house: House,
+    dispatcher: Dispatcher,
+    stopping: threading.Event,
+    ends: list[Callable[[], object]],
+) -> None:
+    try:
+        store = house.store(PATIENCE)
+        engine = house.engine(store, house.dispatcher(store))
+        engine.start()
+        ends.append(engine.stop)
+    except Exception:
+        masking.log.exception("the worker does not start")
+        stopping.set()
+
+
+async def _serve(
+    house: House, store: Store, dispatcher: Dispatcher, stopping: threading.Event
+) -> None:
+    from bot.fronts import slack
+
+    stop = asyncio.Event()
+
+    async def watch() -> None:
+        while not stopping.is_set():
+            await asyncio.sleep(0.1)
+        stop.set()
+
+    watching = asyncio.create_task(watch())
+    await slack.serve(
+        house.config,
+        store,
+        dispatcher,
+        house.environ,
+        stop,
+        lambda: print("packlead is ready", flush=True),
+    )
+    await watching
+
+
+def _worker_lives(house: House, store: Store) -> bool:
+    from bot.alive import worker_lives
+
+    return worker_lives(store, house.data)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="packlead", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(do=up)
+    parts = parser.add_subparsers(metavar="")
+    for name, do in (("up", up), ("web", web), ("worker", worker), ("clock", clock), ("check", check)):
+        parts.add_parser(name).set_defaults(do=do)
+    said = parts.add_parser("run")
+    said.add_argument("line", nargs="+")
+    said.set_defaults(do=run)
+    made = parts.add_parser("manifest")
+    made.add_argument("--url", default="", help="public https address, where signed HTTP is used")
+    made.set_defaults(do=manifest)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""What each host runs, asked of the host itself: one short ssh, all hosts at once."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bot.adapters.aws.records import Instance
+from bot.adapters.records import Live
+from bot.config import Config
+
+SECONDS = 10
+
+
+class Hosts:
+    """The hosts of the fleet, as the bot's machine reaches them."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def live(self, instances: tuple[Instance, ...]) -> tuple[Live, ...]:
+        """Return the commit that each instance runs, in the order given."""
+        with ThreadPoolExecutor(max_workers=max(1, min(32, len(instances)))) as pool:
+            return tuple(pool.map(self._one, instances))
+
+    def _one(self, instance: Instance) -> Live:
+        root = self.config.app.root.replace("{name}", instance.name)
+        words = ["cat", f"{root}/current/REVISION"]
+        if self.config.ssh.connection == "ssh":
+            words = [*ssh(self.config), instance.address, " ".join(map(shlex.quote, words))]
+        try:
+            ran = subprocess.run(
+                words, capture_output=True, text=True, errors="replace", timeout=SECONDS,
+                check=False, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return Live(instance.name, trouble="unreachable")
+        said = ran.stdout.strip()
+        if ran.returncode == 255:
+            return Live(instance.name, trouble="unreachable")
+        if ran.returncode:
+            return Live(instance.name, trouble="nothing yet")
+        return (
+            Live(instance.name, said)
+            if re.fullmatch(r"[0-9a-f]{40}", said)
+            else Live(instance.name, trouble="no commit in REVISION")
+        )
+
+
+def ssh(config: Config) -> list[str]:
+    """Return the words that reach a host of the config, up to its address."""
+    words = ["ssh", "-oBatchMode=yes", f"-oConnectTimeout={SECONDS - 2}", f"-p{config.ssh.port}"]
+    if config.ssh.user:
+        words.append(f"-l{config.ssh.user}")
+    if config.ssh.key:
+        words += ["-i", str(Path(config.ssh.key).expanduser()), "-oIdentitiesOnly=yes"]
+    if config.ssh.known_hosts:
+        words.append(f"-oUserKnownHostsFile={Path(config.ssh.known_hosts).expanduser()}")
+    return words

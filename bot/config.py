@@ -1,0 +1,255 @@
+"""The config file: frozen models that are its schema. Every mistake is told at once.
+
+`packlead.toml`, or the path in PACKLEAD_CONFIG. Secrets are never in it: they come from the
+environment (`bot.masking` names them). The annotated example is `packlead.example.toml`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from bot.errors import Misconfigured, did_you_mean
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+DEFAULT_PATH = "packlead.toml"
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text) or text[-1].isdigit():
+        raise ValueError("a name is lower case letters, digits and dashes, and ends in no digit")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+"""An environment or a type: it ends in no digit, since an instance's Name is both and a number."""
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class App(Model):
+    """The application and how its hosts hold it."""
+
+    name: str = "app"
+    repository: str
+    root: str = "/srv/app"  # on every host; {name} stands for the instance's name
+    user: str = ""  # who owns it on the hosts; the ssh user where empty
+    python: str = "python3"
+    requirements: str = "requirements.txt"
+    pip_options: tuple[str, ...] = ()
+    migrate: tuple[str, ...] = ("manage.py", "migrate", "--noinput")
+    static: tuple[str, ...] = ("manage.py", "collectstatic", "--noinput")
+    keep_releases: int = Field(5, ge=2)
+
+
+class Slack(Model):
+    team: str = Field(pattern=r"^T[A-Z0-9]+$")
+    log_channel: str = ""
+
+
+class Aws(Model):
+    region: str = "us-east-1"
+
+
+class Ssh(Model):
+    connection: Literal["ssh", "local"] = "ssh"  # local: this machine is all of the hosts
+    user: str = ""
+    port: int = Field(22, ge=1, le=65535)
+    key: str = ""
+    known_hosts: str = ""  # empty: the user's own
+
+
+class Ansible(Model):
+    """How playbooks are run. `vars` are the owner's own: they may hold Jinja, as in group_vars."""
+
+    forks: int = Field(20, ge=1)
+    strategy: Literal["linear", "mitogen_linear"] = "linear"
+    vars: dict[str, Any] = {}
+
+
+class HostType(Model):
+    """One value of the tag Type."""
+
+    minimum: int = Field(2, ge=1)
+    maximum: int = Field(20, ge=1)
+    batch: int = Field(1, ge=1)
+    services: tuple[str, ...] = ()
+    service_manager: Literal["systemd", "supervisor"] = "systemd"
+    port: int = Field(8000, ge=1, le=65535)
+    health: str = ""  # path that answers 200 with the commit it runs; empty: no health over HTTP
+    health_timeout: int = Field(60, ge=1)  # seconds until a switched host must be healthy
+    drain_timeout: int = Field(300, ge=0)  # seconds that requests in flight may take
+    settle: float = Field(1.0, ge=0)  # seconds a balancer may go on sending after it says draining
+
+    @model_validator(mode="after")
+    def _bounds(self) -> HostType:
+        if self.minimum > self.maximum:
+            raise ValueError("minimum is above maximum")
+        return self
+
+
+class BalancerName(Model):
+    """Which balancer serves a type: the name of an ELBv2 target group, or of a classic ELB."""
+
+    target_group: str = ""
+    classic: str = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> BalancerName:
+        if bool(self.target_group) == bool(self.classic):
+            raise ValueError("name either target_group or classic")
+        return self
+
+
+class Environment(Model):
+    """One value of the tag Env."""
+
+    name: Name = ""
+    channel: str = Field(pattern=r"^[CG][A-Z0-9]+$")
+    branch: str = "master"  # what `deploy ENV` means without a ref
+    allow: tuple[str, ...] = ("*",)  # branches that may be deployed here, as shell patterns
+    balancers: dict[Name, BalancerName] = {}
+    max_fail: int = Field(0, ge=0)
+
+
+class Person(Model):
+    """Somebody who may say something: known by ids, never by a display name."""
+
+    slack: str = Field("", pattern=r"^([UW][A-Z0-9]+)?$")
+    unix: str = ""
+    github: str = ""
+
+
+class Permission(Model):
+    """`who` are names of people, or ids of Slack user groups; `*` in `may` and `on` means all."""
+
+    who: tuple[str, ...] = Field(min_length=1)
+    may: tuple[str, ...] = Field(min_length=1)
+    on: tuple[str, ...] = ("*",)
+
+
+class Schedule(Model):
+    """A line that nobody types: the person `clock` says it, whenever the cron line fires."""
+
+    name: Name
+    at: str  # five fields, as in crontab
+    zone: str = "UTC"
+    say: str
+    channel: str = Field("", pattern=r"^([CG][A-Z0-9]+)?$")
+
+
+class Config(Model):
+    """Everything in the file. Environments and types know their own names."""
+
+    app: App
+    slack: Slack | None = None
+    aws: Aws = Aws()
+    ssh: Ssh = Ssh()
+    ansible: Ansible = Ansible()
+    types: dict[Name, HostType] = Field(min_length=1)
+    environments: dict[Name, Environment] = Field(min_length=1)
+    people: dict[str, Person] = {}
+    permissions: tuple[Permission, ...] = ()
+    schedule: tuple[Schedule, ...] = ()
+    data: str = ".packlead"  # folder of the database, of runs and locks
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names(cls, data: Any) -> Any:
+        environments = data.get("environments") if isinstance(data, dict) else None
+        if isinstance(environments, dict):
+            named = {
+                k: {**v, "name": k} if isinstance(v, dict) else v for k, v in environments.items()
+            }
+            return {**data, "environments": named}
+        return data
+
+    @model_validator(mode="after")
+    def _known(self) -> Config:
+        wrong = [
+            f"environments.{e.name}.balancers.{t}: no such type{_hint(t, self.types)}"
+            for e in self.environments.values()
+            for t in e.balancers
+            if t not in self.types
+        ]
+        for number, row in enumerate(self.permissions):
+            at = f"permissions.{number}"
+            wrong += [
+                f"{at}.who: {w!r} is neither below [people] nor a user group id"
+                f"{_hint(w, self.people)}"
+                for w in row.who
+                if w not in self.people and not re.fullmatch(r"S[A-Z0-9]+|\*|clock", w)
+            ]
+            wrong += [
+                f"{at}.on: {e!r} is no environment{_hint(e, self.environments)}"
+                for e in row.on
+                if e != "*" and e not in self.environments
+            ]
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return self
+
+
+def _hint(word: str, known: Any) -> str:
+    near = did_you_mean(word, known)
+    return f", {near}" if near else ""
+
+
+def load(path: str | os.PathLike[str] | None = None) -> Config:
+    """Read the config file; raises Misconfigured with one line for every mistake in it."""
+    file = Path(path or os.environ.get("PACKLEAD_CONFIG") or DEFAULT_PATH)
+    try:
+        data = tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        raise Misconfigured(
+            f"there is no config file at {file}",
+            "copy packlead.example.toml there, or set PACKLEAD_CONFIG",
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Misconfigured(f"{file}: {error}") from None
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        lines = [line for e in error.errors() for line in _told(e)]
+        raise Misconfigured("\n".join(lines), f"correct {file}, then: packlead check") from None
+
+
+def _told(error: Any) -> list[str]:
+    where = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    match error["type"]:
+        case "extra_forbidden":
+            return [f"{where}: unknown{_hint(str(error['loc'][-1]), _fields(error['loc'][:-1]))}"]
+        case "missing":
+            return [f"{where}: missing"]
+        case "value_error":
+            text = str(error["ctx"]["error"])
+            return [f"{where}: {text}"] if where else text.splitlines()
+        case _:
+            said = error["msg"][0].lower() + error["msg"][1:]
+            return [f"{where}: {said}, it is {error['input']!r}"[:300]]
+
+
+def _fields(place: tuple[Any, ...]) -> list[str]:
+    """Return the keys that a place in the file may hold."""
+    model: Any = Config
+    for part in place:
+        if not isinstance(part, str) or part not in getattr(model, "model_fields", {}):
+            continue  # a name that the owner chose, or a number in a list
+        kind = model.model_fields[part].annotation
+        kinds = [kind, *getattr(kind, "__args__", ())]
+        model = next((k for k in kinds if isinstance(k, type) and issubclass(k, Model)), model)
+    return list(getattr(model, "model_fields", {}))

@@ -1,0 +1,312 @@
+"""Durable running: an operation survives the bot. DBOS runs the steps, our row is the truth.
+
+Why each guard is here was measured before it was written (docs/engine.md): one workflow, never
+renamed, that looks the command up inside; a fixed application version, or a new release of
+Packlead would strand what runs; always a queue and a partition key; a unique executor, or "local"
+under a file lock; our own heartbeat, since nobody else notices a dead worker; cancel by a flag
+that steps poll, never DBOS's own, which frees the environment while the step still runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
+
+from bot.dispatcher import Dispatcher
+from bot.errors import BotError, Busy, Cancelled, Failed, Misunderstood, Refused
+from bot.events import (
+    END,
+    Done,
+    Event,
+    Question,
+    StepProgress,
+    StepStarted,
+    Stopped,
+    WasCancelled,
+)
+from bot.job import Adapters, Job
+from bot.schema import workers
+from bot.store import Store
+
+log = logging.getLogger(__name__)
+QUEUE = "operations"
+ERRORS: dict[str, type[BotError]] = {
+    e.__name__: e for e in (Misunderstood, Refused, Busy, Failed, BotError)
+}
+_engine: Engine | None = (
+    None  # DBOS keeps one instance a process, and workflows are plain functions
+)
+
+
+class Fenced(BaseException):
+    """Another worker has taken this operation over: touch nothing. Not an Exception, so that
+    neither a command nor DBOS takes it for the end of the operation."""
+
+
+@DBOS.workflow(name="operation.run", max_recovery_attempts=1000)
+def run_operation(id: str) -> str:
+    """Run one operation. The only workflow; its name never changes."""
+    if _engine is None:
+        raise RuntimeError("no engine in this process")
+    return _engine.run(id)
+
+
+class Engine:
+    """One worker: takes queued operations and runs them, and takes over from dead workers."""
+
+    def __init__(
+        self,
+        store: Store,
+        dispatcher: Dispatcher,
+        adapters: Adapters,
+        data: Path,
+        lease: float = 15.0,
+        poll: float = 0.2,
+    ) -> None:
+        self.store, self.dispatcher, self.adapters = store, dispatcher, adapters
+        self.lease, self.poll, self.data = lease, poll, data
+        self.alone = store.url.startswith("sqlite")
+        self.me = (
+            "local" if self.alone else f"{os.uname().nodename}-{os.getpid()}-{time.time_ns():x}"
+        )
+        self.stopping = threading.Event()
+        self._fed: set[str] = set()
+        self._good_until = self._steady = 0.0
+        self._threads: list[threading.Thread] = []
+        self._lock = -1
+
+    def start(self) -> None:
+        """Begin to work; waits until the last worker of this machine has gone."""
+        global _engine
+        _engine = self
+        if self.alone:
+            self._lock = os.open(self.data / "worker.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._beat()
+        self._steady = time.monotonic()
+        DBOS(
+            config=DBOSConfig(
+                name="packlead",
+                system_database_url=self.store.url.replace("postgres://", "postgresql://", 1),
+                executor_id=self.me,
+                application_version="1",
+                serializer=DBOSPortableJSONSerializer(),
+                log_level="ERROR",
+            )
+        )
+        DBOS.launch()
+        DBOS.register_queue(
+            QUEUE,
+            partition_concurrency=1,
+            polling_interval_sec=self.poll,
+            on_conflict="always_update",
+        )
+        # The beat has a thread of its own: a slow repair must not make this worker look dead.
+        for loop, pause in (
+            (self._feed, self.poll / 2),
+            (self._beat, self.lease / 5),
+            (self._keep, self.lease / 3),
+        ):
+            thread = threading.Thread(target=self._again, args=(loop, pause), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self, drain: int = 0) -> None:
+        """Stop taking work; running playbooks go on without us, and are found again."""
+        self.stopping.set()
+        for thread in self._threads:
+            thread.join(self.lease)
+        DBOS.destroy(workflow_completion_timeout_sec=drain)
+        if self._lock >= 0:
+            os.close(self._lock)
+
+    # -- one operation ---------------------------------------------------------------------------
+
+    def run(self, id: str) -> str:
+        """Run an operation from its beginning, or from where it was left."""
+        while (state := self.store.begin(id)) == "busy":
+            # Not DBOS.sleep: it takes a step number, and a replay waits another number of times.
+            time.sleep(0.2)
+        operation = self.store.get(id)
+        if state == "closed" or operation is None:
+            return "closed"
+        steps = Remembered(self, id)
+        where = Where()
+        try:
+            call, speaker = self.dispatcher.recall(operation)
+            job = Job(
+                operation,
+                speaker,
+                self.dispatcher.config,
+                self.store,
+                self.dispatcher.people,
+                steps,
+                self.adapters,
+                self.dispatcher.commands,
+            )
+            last: Event = _narrate(job, call.command.function(job, **call.arguments), steps, where)
+        except Cancelled as stop:
+            last = WasCancelled(stop.by, where.text)
+        except BotError as error:
+            last = Stopped(error.text, error.hint, _reason(error))
+        except Exception:
+            log.exception("bug in operation %s", operation.number)
+            told = f"the log of the worker tells more, at operation #{operation.number}"
+            last = Stopped(told, "status shows how the hosts are", "bug")
+        state = {Done: "done", Question: "done", WasCancelled: "cancelled"}.get(
+            type(last), "failed"
+        )
+        # Plain idempotent SQL and no step: it must work even where a replay went wrong.
+        self.store.end(id, state, last)
+        return state
+
+    def owns(self, id: str) -> None:
+        """Raise Fenced where our beat was late and another worker took the operation over."""
+        if time.monotonic() <= self._good_until:
+            return
+        while time.monotonic() > self._good_until and not self.stopping.is_set():
+            time.sleep(0.1)
+        found = DBOS.list_workflows(workflow_ids=[id], load_input=False, load_output=False)
+        if not found or found[0].executor_id != self.me:
+            raise Fenced(id)
+
+    # -- the worker's own threads ----------------------------------------------------------------
+
+    def _again(self, work: Callable[[], None], pause: float) -> None:
+        while not self.stopping.wait(pause):
+            try:
+                work()
+            except Exception:
+                log.exception("%s", work.__name__)
+
+    def _feed(self) -> None:
+        """Enqueue what was accepted: fronts only write rows, so an enqueue cannot be lost."""
+        for operation in self.store.live():
+            if operation.state == "queued" and operation.id not in self._fed:
+                # One at a time in an environment, in order; all else runs on its own.
+                partition = operation.environment if operation.exclusive else f"#{operation.number}"
+                with SetWorkflowID(operation.id), SetEnqueueOptions(queue_partition_key=partition):
+                    DBOS.enqueue_workflow(QUEUE, run_operation, operation.id)
+                self._fed.add(operation.id)
+
+    def _beat(self) -> None:
+        """Say that we live. Not patient: a beat that comes late must not count."""
+
+        def work(c: sa.Connection) -> None:
+            update = workers.update().where(workers.c.id == self.me)
+            if not c.execute(update.values(beat=self.store.now())).rowcount:
+                c.execute(workers.insert().values(id=self.me, beat=self.store.now()))
+
+        with self.store.engine.begin() as connection:
+            work(connection)
+        now = time.monotonic()
+        if now > self._good_until:
+            self._steady = now  # we were out of touch, and so perhaps was everybody
+        self._good_until = now + self.lease
+
+    def _keep(self) -> None:
+        """Take over from dead workers, and mend rows that the engine has given up."""
+        if not self.alone and time.monotonic() - self._steady > 3 * self.lease:
+            self._take_over()
+        old = self.store.now() - 2 * self.lease
+        rows = {o.id: o for o in self.store.live() if o.state == "running" and o.created < old}
+        if not rows:
+            return
+        for found in DBOS.list_workflows(
+            workflow_ids=list(rows), load_input=False, load_output=False
+        ):
+            if found.status not in ("PENDING", "ENQUEUED", "DELAYED"):
+                told = Stopped(f"the engine gave it up ({found.status})", "status", "interrupted")
+                self.store.end(found.workflow_id, "failed", told)
+
+    def _take_over(self) -> None:
+        late = workers.c.beat < self.store.now() - 1.5 * self.lease
+        with self.store.engine.begin() as c:
+            dead = [row.id for row in c.execute(sa.select(workers.c.id).where(late))]
+        if not dead:
+            return
+        # Private, but conditional on the executor; the public resume_workflow runs a step twice.
+        DBOS._recover_pending_workflows(dead)
+        for id in dead:
+            if not DBOS.list_workflows(
+                executor_id=id, status="PENDING", load_input=False, load_output=False, limit=1
+            ):
+                with self.store.engine.begin() as c:
+                    c.execute(workers.delete().where(workers.c.id == id, late))
+
+
+class Remembered:
+    """The steps of one operation. What a step answered, or how it failed, is kept as JSON."""
+
+    def __init__(self, engine: Engine, id: str) -> None:
+        self.engine, self.id, self.stopped = engine, id, False
+
+    def run(self, name: str, work: Callable[[], Any]) -> Any:
+        """Do a step once, or return what it answered before."""
+
+        def body() -> dict[str, Any]:
+            self.engine.owns(self.id)
+            try:
+                return {"answer": work()}
+            except Cancelled as stop:
+                return {"cancelled": stop.by}
+            except BotError as error:
+                return {"error": type(error).__name__, "text": error.text, "hint": error.hint}
+
+        kept = DBOS.run_step({"name": name}, body)
+        if "cancelled" in kept:
+            self.stopped = True
+            raise Cancelled(kept["cancelled"])
+        if "error" in kept:
+            raise ERRORS.get(kept["error"], Failed)(kept["text"], kept["hint"])
+        return kept["answer"]
+
+    def cancelled(self) -> str:
+        """Return who has said stop; once it was heard, putting things back is left in peace."""
+        if self.stopped:
+            return ""
+        operation = self.engine.store.get(self.id)
+        return operation.cancelled_by if operation else ""
+
+
+class Where:
+    """Where an operation stands, in the words of the last step that it told."""
+
+    text = ""
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, StepStarted | StepProgress):
+            self.text = f"during {event.step}" + (f", {event.detail}" if event.detail else "")
+
+
+def _narrate(job: Job, command: Any, steps: Remembered, where: Where) -> Event:
+    """Walk a command from yield to yield; at each one its event is told and a cancel is heard."""
+    last: Event = Done(f"{job.operation.line}: done")
+    stop: Cancelled | None = None
+    while True:
+        try:
+            event = command.throw(stop) if stop else next(command)
+        except StopIteration:
+            return last
+        stop = None
+        where.hear(event)
+        if isinstance(event, END):
+            last = event
+            continue
+        if (by := job.tell(event)) and not steps.stopped:
+            steps.stopped, stop = True, Cancelled(by)
+
+
+def _reason(error: BotError) -> str:
+    return {Misunderstood: "misunderstood", Refused: "refused", Busy: "busy"}.get(
+        type(error), "failed"
+    )

@@ -1,0 +1,119 @@
+"""The terminal: `packlead run "deploy prod master"`, with the same words as in Slack."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+import time
+import uuid
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.text import Text
+
+from bot import words
+from bot.dispatcher import Dispatcher, Request
+from bot.events import (
+    Accepted,
+    Done,
+    Event,
+    HostReport,
+    Output,
+    StepEnded,
+    StepProgress,
+    StepStarted,
+    Stopped,
+    WasCancelled,
+)
+from bot.people import Who
+from bot.store import Store
+
+POLL = 0.1
+
+
+def run(line: str, dispatcher: Dispatcher, store: Store, work: Callable[[], object]) -> int:
+    """Say one line and show how it goes; returns the exit status, 0 where it ended well.
+
+    `work` makes sure that somebody works on what was accepted. Ctrl-C asks the operation to stop;
+    a second one leaves it to itself.
+    """
+    who = Who("terminal", getpass.getuser())
+    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
+    request = Request(f"terminal:{uuid.uuid4()}", line, who, {"kind": "terminal"})
+    reply = dispatcher.ask(request)
+    if not reply.operation:
+        (console if reply.ok else errors).print(Text(reply.text))
+        return 0 if reply.ok else 1
+    work()
+    show = Show(console)
+    asked = False
+    while True:
+        try:
+            return follow(reply.operation, store, show)
+        except KeyboardInterrupt:
+            operation = store.get(reply.operation)
+            if asked or operation is None:
+                number = operation.number if operation else ""
+                errors.print(f"it goes on without you; cancel {number} stops it")
+                return 1
+            asked = True
+            dispatcher.ask(Request(f"{request.id}/cancel", f"cancel {operation.number}", who))
+        finally:
+            show.stop()
+
+
+def follow(id: str, store: Store, show: Show) -> int:
+    """Show an operation's log until its end."""
+    while True:
+        entries = store.entries(id, show.number)
+        for entry in entries:
+            show.number = entry.number
+            show.event(entry.event)
+            if entry.key == "end":
+                return 1 if isinstance(entry.event, Stopped | WasCancelled) else 0
+        if not entries:
+            time.sleep(POLL)
+
+
+class Show:
+    """Prints events as they come; on a terminal with a line below that says what is being done."""
+
+    def __init__(self, console: Console) -> None:
+        self.console, self.number = console, 0
+        self.status = console.status("") if sys.stdout.isatty() else None
+
+    def event(self, event: Event) -> None:
+        match event:
+            case Accepted():
+                return
+            case StepStarted() | StepProgress():
+                if self.status:
+                    self.status.update(Text(words.say(event)))
+                    self.status.start()
+                elif isinstance(event, StepStarted):
+                    self.console.print(Text(words.say(event)))
+            case Output(ok=True):
+                return
+            case Output(_, _, text):
+                self.console.print(Text(words.say(event).splitlines()[0], style="red"))
+                self.console.print(Text(words.tail(text), style="dim"))
+            case _:
+                style = _style(event)
+                for place, line in enumerate(words.lines(event)):
+                    self.console.print(Text(line, style=style if place == 0 else ""))
+
+    def stop(self) -> None:
+        if self.status:
+            self.status.stop()
+
+
+def _style(event: Event) -> str:
+    match event:
+        case Done():
+            return "bold green"
+        case Stopped() | WasCancelled() | StepEnded(_, "failed") | HostReport(ok=False):
+            return "bold red"
+        case StepEnded() | HostReport():
+            return "green"
+        case _:
+            return ""

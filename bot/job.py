@@ -1,0 +1,248 @@
+"""What a command gets to work with. Its adapters are recorded: what they answered is remembered.
+
+Between two yields a command only decides, from what earlier calls returned; every call of an
+adapter, every reading of the clock and every told event is a named step of the engine, which a
+replay does not repeat. The Protocols say what adapters must be able to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol, TypeVar, cast, get_type_hints
+
+from pydantic import TypeAdapter
+
+from bot.adapters.aws.records import Balancer, Fleet, Image, Instance, Target
+from bot.adapters.records import Commit, Live, Outcome
+from bot.config import Config
+from bot.events import Event
+from bot.people import People, Speaker
+from bot.store import Operation, Release, Store
+
+T = TypeVar("T")
+
+
+class Aws(Protocol):
+    def fleet(self, environment: str) -> Fleet: ...
+    def balancer(self, environment: str, type: str) -> Balancer | None: ...
+    def targets(self, balancer: Balancer) -> tuple[Target, ...]: ...
+    def image(self, instance: Instance, name: str, tags: dict[str, str]) -> Image: ...
+    def wait_image(self, id: str, timeout: float = 1800.0) -> Image: ...
+    def images(self, environment: str = "") -> tuple[Image, ...]: ...
+
+
+class Git(Protocol):
+    def resolve(self, ref: str, branches: tuple[str, ...]) -> Commit: ...
+    def log(self, old: str, new: str) -> tuple[Commit, ...]: ...
+
+
+class Hosts(Protocol):
+    def live(self, instances: tuple[Instance, ...]) -> tuple[Live, ...]: ...
+
+
+class Playbooks(Protocol):
+    def play(
+        self,
+        directory_name: str,
+        playbook: str,
+        environment: str,
+        hosts: Sequence[Instance],
+        variables: Mapping[str, Any],
+        tell: Callable[[str, Event], None],
+        cancelled: Callable[[], str],
+    ) -> Outcome: ...
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """The outside services that a worker holds."""
+
+    aws: Aws
+    git: Git
+    hosts: Hosts
+    playbooks: Playbooks
+
+
+class Steps(Protocol):
+    """How the engine remembers: `run` does a named thing once; `cancelled` says who said stop."""
+
+    def run(self, name: str, work: Callable[[], Any]) -> Any: ...
+    def cancelled(self) -> str: ...
+
+
+class Job:
+    """One operation at work."""
+
+    def __init__(
+        self,
+        operation: Operation,
+        speaker: Speaker,
+        config: Config,
+        store: Store,
+        people: People,
+        steps: Steps,
+        adapters: Adapters | None = None,
+        commands: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.operation, self.speaker, self.config = operation, speaker, config
+        self.people, self.commands = people, commands or {}
+        self._store, self._steps, self._adapters, self._count = store, steps, adapters, 0
+        self.history = History(self, store)
+
+    @property
+    def aws(self) -> Aws:
+        return cast(Aws, self._recorded("aws"))
+
+    @property
+    def git(self) -> Git:
+        return cast(Git, self._recorded("git"))
+
+    @property
+    def hosts(self) -> Hosts:
+        return cast(Hosts, self._recorded("hosts"))
+
+    def play(
+        self,
+        playbook: str,
+        environment: str,
+        hosts: Sequence[Instance],
+        variables: Mapping[str, Any],
+        stoppable: bool = True,
+    ) -> Outcome:
+        """Run a playbook to its end; raises Cancelled if it is stoppable and somebody says stop."""
+        self._count += 1
+        place = f"{self.operation.number}-{self._count}"
+        adapters = self._held()
+
+        def work() -> Outcome:
+            return adapters.playbooks.play(
+                place, playbook, environment, hosts, variables,
+                lambda key, event: self._store.append(self.operation.id, f"{place}:{key}", event),
+                self._steps.cancelled if stoppable else lambda: "",
+            )  # fmt: skip
+
+        return self.step(f"play {playbook}", work, Outcome)
+
+    def step(self, name: str, work: Callable[[], T], kind: Any) -> T:
+        """Do something once; `kind` is the type of its answer, which must be JSON-ready records."""
+        self._count += 1
+        adapter = adapter_of(kind)
+        answer = self._steps.run(
+            f"{name}#{self._count}", lambda: adapter.dump_python(work(), mode="json")
+        )
+        return cast(T, adapter.validate_python(answer))
+
+    def now(self) -> float:
+        """Return the time, in Unix seconds; the same one in a replay."""
+        return self.step("now", self._store.now, float)
+
+    def tell(self, event: Event) -> str:
+        """Append an event to the log, and return who has said stop."""
+        self._count += 1
+        key = f"tell#{self._count}"
+
+        def work() -> str:
+            self._store.append(self.operation.id, key, event)
+            return self._steps.cancelled()
+
+        return str(self._steps.run(key, work))
+
+    def may(self, permission: str, environment: str = "") -> bool:
+        return self.people.may(self.speaker, permission, environment)
+
+    def follow_up(self, command: str, line: str) -> None:
+        """Have another command run on its own, told in this operation's thread."""
+        mine = self.operation
+
+        def work() -> str:
+            self._store.submit(
+                f"{mine.id}/{command}", line=line, command=command, environment=mine.environment,
+                person=mine.person, front=mine.front, audience=mine.audience, parent=mine.id,
+            )  # fmt: skip
+            return ""
+
+        self.step(f"follow up with {command}", work, str)
+
+    def _held(self) -> Adapters:
+        if self._adapters is None:
+            raise RuntimeError(
+                f"{self.operation.command} was to be answered here, without adapters"
+            )
+        return self._adapters
+
+    def _recorded(self, name: str) -> Recorded:
+        return Recorded(self, name, getattr(self._held(), name))
+
+
+class Recorded:
+    """An adapter whose every call is a step."""
+
+    def __init__(self, job: Job, name: str, adapter: object) -> None:
+        self._job, self._name, self._adapter = job, name, adapter
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        method = getattr(self._adapter, verb)
+        kind = get_type_hints(method)["return"]
+        name = f"{self._name}.{verb}"
+        return lambda *a, **k: self._job.step(name, lambda: method(*a, **k), kind)
+
+
+class History:
+    """What was done before, and what runs: the store, as commands see it."""
+
+    def __init__(self, job: Job, store: Store) -> None:
+        self._job, self._store = job, store
+
+    def live(self, environment: str = "") -> list[Operation]:
+        return self._job.step("live", lambda: self._store.live(environment), list[Operation])
+
+    def get(self, number: str) -> Operation | None:
+        return self._job.step("get", lambda: self._store.get(number), Operation | None)
+
+    def past(self, environment: str, command: str, limit: int = 20) -> list[Operation]:
+        return self._job.step(
+            "past", lambda: self._store.history(environment, command, limit), list[Operation]
+        )
+
+    def releases(self, environment: str) -> list[Release]:
+        return self._job.step("releases", lambda: self._store.releases(environment), list[Release])
+
+    def lock_line(self, environment: str) -> str:
+        """Return who keeps an environment, since when and what for; nothing where nobody does."""
+
+        def work() -> str:
+            from bot.words import lock_line
+
+            lock = self._store.lock(environment)
+            return lock_line(lock, self._store.now()) if lock else ""
+
+        return self._job.step("lock", work, str)
+
+    def begin_release(self, environment: str, commit: Commit) -> Release:
+        mine = self._job.operation
+        return self._job.step(
+            "begin release",
+            lambda: self._store.begin_release(
+                environment, mine.id, commit.id, commit.ref, commit.subject, mine.person
+            ),
+            Release,
+        )
+
+    def end_release(self, state: str) -> None:
+        def work() -> str:
+            self._store.end_release(self._job.operation.id, state)
+            return state
+
+        self._job.step("end release", work, str)
+
+    def cancel(self, operation: Operation) -> str:
+        by = self._job.speaker.name
+        return self._job.step("cancel", lambda: self._store.cancel(operation.id, by), str)
+
+
+@cache
+def adapter_of(kind: Any) -> TypeAdapter[Any]:
+    """Return the reader and writer of a type's JSON."""
+    return TypeAdapter(kind)

@@ -1,0 +1,139 @@
+"""From what somebody typed to a call that is ready to run. The whole line must match.
+
+Phones turn `--keep` into `—keep` and quotes into curly ones: they mean what was meant.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.command import Command, Parameter
+from bot.config import Config, Environment
+from bot.errors import BotError, Misunderstood, did_you_mean
+
+LONGEST = 2000
+_QUOTES = str.maketrans(dict.fromkeys("“”„‟«»", '"') | dict.fromkeys("‘’‚‛", "'"))
+_DASHES = re.compile(r"(?:(?<=\s)|^)[—–―−]+(?=\w)")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A command with its arguments, which are things by now and no longer words."""
+
+    command: Command
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    line: str = ""  # the canonical line, which reads back as the same call
+
+    @property
+    def environment(self) -> str:
+        """The environment that the call is about; empty where it is about none, or about all."""
+        found = self.arguments.get("environment")
+        return found.name if isinstance(found, Environment) else ""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether it takes the environment for itself; a dry run never does."""
+        return self.command.changes and not self.arguments.get("dry_run")
+
+
+def normalise(text: str) -> str:
+    """Undo what phones and chat clients do to a line."""
+    text = "".join(" " if unicodedata.category(c) in ("Zs", "Cc") else c for c in text)
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return _DASHES.sub("--", text.translate(_QUOTES)).strip()
+
+
+def parse(text: str, commands: Mapping[str, Command], config: Config) -> Call:
+    """Read one line; raises Misunderstood with what to type instead."""
+    if len(text) > LONGEST:
+        raise Misunderstood(f"that is {len(text)} characters long; {LONGEST} are read at most")
+    words = split(normalise(text))
+    if not words:
+        raise Misunderstood("nothing was said", "help lists what can be said")
+    name = words[0].lower().removeprefix("/")
+    if name not in commands:
+        known = [c.name for c in commands.values() if not c.hidden]
+        raise Misunderstood(
+            f'there is no command "{words[0]}"',
+            did_you_mean(name, known) or "help lists what can be said",
+        )
+    command = commands[name]
+    try:
+        given, flags = _sort(words[1:], command)
+        arguments = _read_words(given, command, config)
+        for flag, value in flags.items():
+            parameter = command.flags[flag]
+            arguments[parameter.name] = (
+                True if value is None else parameter.kind.read(value, config)
+            )
+    except BotError as error:
+        usage = f"usage: {command.usage}"
+        raise Misunderstood(error.text, f"{error.hint}\n{usage}" if error.hint else usage) from None
+    return Call(command, arguments, " ".join([name, *map(_quoted, words[1:])]))
+
+
+def split(text: str) -> list[str]:
+    """Split a line into words as a shell does, but take a lone apostrophe for what it is."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _quoted(word: str) -> str:
+    return shlex.quote(word) if re.search(r"[\s\"'\\]", word) or not word else word
+
+
+def _sort(words: list[str], command: Command) -> tuple[list[str], dict[str, str | None]]:
+    given: list[str] = []
+    flags: dict[str, str | None] = {}
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("--"):
+            given.append(word)
+            continue
+        name, has_value, value = word[2:].partition("=")
+        if name not in command.flags:
+            near = did_you_mean(name, command.flags)
+            raise Misunderstood(f'{command.name} knows no "{word}"', near.replace('"', '"--', 1))
+        if name in flags:
+            raise Misunderstood(f'"--{name}" is there twice')
+        if command.flags[name].switch:
+            if has_value:
+                raise Misunderstood(f'"--{name}" takes no value')
+            flags[name] = None
+        else:
+            flags[name] = value if has_value else next(rest, "")
+            if not flags[name]:
+                raise Misunderstood(f'"--{name}" needs a {command.flags[name].kind.label}')
+    return given, flags
+
+
+def _read_words(given: list[str], command: Command, config: Config) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    parameters = list(command.words)
+    for place, parameter in enumerate(parameters):
+        if parameter.kind.rest:
+            words, given = given[place:], given[:place]
+            if words:
+                arguments[parameter.name] = parameter.kind.read(" ".join(words), config)
+            elif parameter.required:
+                raise _missing(command, parameter)
+        elif place < len(given):
+            arguments[parameter.name] = parameter.kind.read(given[place], config)
+        elif parameter.required:
+            raise _missing(command, parameter)
+    if len(given) > len(parameters):
+        surplus = " ".join(given[len(parameters) :])
+        raise Misunderstood(f'{command.name} does not know what to do with "{surplus}"')
+    return arguments
+
+
+def _missing(command: Command, parameter: Parameter) -> Misunderstood:
+    article = "an" if parameter.kind.label[0] in "AEIO" else "a"
+    return Misunderstood(f"{command.name} needs {article} {parameter.kind.label}")

@@ -1,0 +1,105 @@
+"""Who is speaking, and what they may do. Known by ids, never by display names; unknown means no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bot.config import Config, Permission
+from bot.errors import Refused
+
+STATUS = {
+    "guest": "a guest of the workspace may not speak to Packlead",
+    "stranger": "somebody from another workspace may not speak to Packlead",
+    "gone": "this account is deactivated",
+    "bot": "a bot may not speak to Packlead",
+    "unreachable": "Slack cannot be asked who you are just now, and without that the answer is no",
+}
+
+
+@dataclass(frozen=True)
+class Who:
+    """Somebody, as a front knows them: `status` is member, or one of STATUS."""
+
+    front: str  # slack, terminal, github, clock
+    id: str
+    team: str = ""
+    groups: frozenset[str] = field(default_factory=frozenset)
+    status: str = "member"
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A person of the config, with the user groups that the front found them in."""
+
+    name: str
+    groups: frozenset[str] = field(default_factory=frozenset)
+
+
+class People:
+    """The people and permissions of the config."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def identify(self, who: Who) -> Speaker:
+        """Return who this is; raises Refused for whoever may never speak."""
+        if who.status != "member":
+            raise Refused(STATUS.get(who.status, "Packlead does not know who you are"))
+        if who.front == "clock":
+            return Speaker("clock")
+        slack = self.config.slack
+        if who.front == "slack" and (slack is None or who.team != slack.team):
+            raise Refused(STATUS["stranger"])
+        attribute = {"terminal": "unix"}.get(who.front, who.front)
+        for name, person in self.config.people.items():
+            if who.id and getattr(person, attribute, None) == who.id:
+                return Speaker(name, who.groups)
+        if who.front == "slack" and any(g in p.who for p in self.rows() for g in who.groups):
+            return Speaker(who.id, who.groups)
+        raise Refused(
+            f"Packlead does not know you ({who.front} {who.id or 'without an id'})",
+            self._add(attribute, who.id),
+        )
+
+    def rows(self) -> tuple[Permission, ...]:
+        return self.config.permissions
+
+    def may(self, speaker: Speaker, permission: str, environment: str = "") -> bool:
+        """Say whether somebody has a permission; without an environment: on at least one."""
+        return not permission or any(
+            self._is(speaker, row.who)
+            and _in(permission, row.may)
+            and (not environment or _in(environment, row.on))
+            for row in self.rows()
+        )
+
+    def authorise(self, speaker: Speaker, permission: str, environment: str = "") -> None:
+        """Raise Refused, naming who may, unless somebody has a permission."""
+        if self.may(speaker, permission, environment):
+            return
+        where = f" on {environment}" if environment else ""
+        able = self.who_may(permission, environment)
+        raise Refused(
+            f"{speaker.name} may not {permission}{where}",
+            f"{', '.join(able)} may: ask there" if able else "nobody may; see [[permissions]]",
+        )
+
+    def who_may(self, permission: str, environment: str = "") -> list[str]:
+        """Return the names of people, and ids of groups, that have a permission."""
+        rows = [
+            row
+            for row in self.rows()
+            if _in(permission, row.may) and (not environment or _in(environment, row.on))
+        ]
+        return list(dict.fromkeys(name for row in rows for name in row.who))
+
+    def _is(self, speaker: Speaker, who: Iterable[str]) -> bool:
+        return any(w in ("*", speaker.name) or w in speaker.groups for w in who)
+
+    def _add(self, attribute: str, id: str) -> str:
+        return f'add them to the config: [people.NAME] {attribute} = "{id}"' if id else ""
+
+
+def _in(word: str, row: tuple[str, ...]) -> bool:
+    return "*" in row or word in row

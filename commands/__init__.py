@@ -1,0 +1,1 @@
+"""One file a command: signature = grammar, docstring = help, yields = the thread."""

@@ -1,0 +1,80 @@
+"""What tests share: a config, a store of their own, and people who ask."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import commands
+from bot.command import Command, find
+from bot.config import Config
+from bot.dispatcher import Dispatcher, Reply, Request
+from bot.people import Who
+from bot.store import Store
+
+for name in list(os.environ):  # nothing of the machine's own may decide a test
+    if name.startswith(("SLACK_", "AWS_", "GITHUB_", "PACKLEAD_", "ANSIBLE_")) or name in (
+        "DATABASE_URL", "ENVIRONMENT", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY",
+    ):  # fmt: skip
+        del os.environ[name]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config.model_validate(
+        {
+            "app": {"repository": str(tmp_path / "app.git")},
+            "slack": {"team": "T0LAB"},
+            "types": {"web": {"health": "/healthz"}, "celery": {"minimum": 1}},
+            "environments": {
+                "prod": {"channel": "C0PROD", "balancers": {"web": {"target_group": "prod-web"}}},
+                "puppystream": {"channel": "C0PUPPY"},
+            },
+            "people": {
+                "ada": {"slack": "U0ADA", "unix": "ada"},
+                "bob": {"slack": "U0BOB"},
+                "eve": {"slack": "U0EVE"},
+            },
+            "permissions": [
+                {"who": ["ada", "S0OPS"], "may": ["*"]},
+                {
+                    "who": ["bob"],
+                    "may": ["deploy", "scale", "status", "cancel"],
+                    "on": ["puppystream"],
+                },
+            ],
+            "data": str(tmp_path / "data"),
+        }
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(f"sqlite:///{tmp_path / 'packlead.db'}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def known() -> dict[str, Command]:
+    return find(commands)
+
+
+@pytest.fixture
+def dispatcher(config: Config, known: dict[str, Command], store: Store) -> Dispatcher:
+    return Dispatcher(config, known, store)
+
+
+@pytest.fixture
+def ask(dispatcher: Dispatcher) -> Callable[..., Reply]:
+    """Say a line as somebody; `id` is the delivery's, a new one where none is given."""
+    count = iter(range(10_000))
+
+    def say(person: str, text: str, id: str = "", **who: object) -> Reply:
+        speaker = Who("slack", person, **{"team": "T0LAB", **who})  # type: ignore[arg-type]
+        return dispatcher.ask(Request(id or f"delivery-{next(count)}", text, speaker))
+
+    return say
