@@ -1,10 +1,10 @@
 """packlead: the only place where everything meets.
 
-    packlead [up]                        everything in one process
-    packlead web | worker | clock        one part each, as in the Procfile
-    packlead run "deploy prod master"    say one line, here in the terminal
-    packlead check                       what would stop a start, all of it at once
-    packlead manifest                    the Slack app's manifest, as JSON
+packlead [up]                        everything in one process
+packlead web | worker | clock        one part each, as in the Procfile
+packlead run "deploy prod master"    say one line, here in the terminal
+packlead check                       what would stop a start, all of it at once
+packlead manifest                    the Slack app's manifest, as JSON
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot import masking
 from bot.command import find
@@ -25,6 +27,9 @@ from bot.config import Config, load
 from bot.dispatcher import Dispatcher
 from bot.errors import BotError, Misconfigured
 from bot.store import Store
+
+if TYPE_CHECKING:
+    from bot.engine import Engine
 
 PATIENCE = 3600.0  # seconds that a worker waits for a database that is away
 
@@ -99,6 +104,7 @@ def clock(house: House, _arguments: argparse.Namespace) -> int:
 
 def run(house: House, arguments: argparse.Namespace) -> int:
     """Say one line; where no worker lives on this database, this process works on it."""
+    from bot.alive import worker_lives
     from bot.fronts import terminal
 
     masking.start_logging("ERROR")
@@ -106,10 +112,11 @@ def run(house: House, arguments: argparse.Namespace) -> int:
     dispatcher = house.dispatcher(store)
     engines: list[Engine] = []
 
-    def work() -> None:
-        if not _worker_lives(house, store):
+    def work() -> bool:
+        if not worker_lives(store, house.data):
             engines.append(house.engine(store, dispatcher))
             engines[0].start()
+        return bool(engines)
 
     try:
         return terminal.run(" ".join(arguments.line), dispatcher, store, work)
@@ -121,11 +128,40 @@ def run(house: House, arguments: argparse.Namespace) -> int:
 def check(house: House, _arguments: argparse.Namespace) -> int:
     """Say all that would stop a start."""
     from bot import checks
+    from bot.adapters.aws.fleet import Aws
+    from bot.adapters.git import Git
+    from bot.fronts import slack_check
 
-    told = checks.everything(house.config, house.store, house.dispatcher, house.environ)
-    for line in told:
-        print(line)
-    return 1 if any(not line.startswith("ok") for line in told) else 0
+    config = house.config
+    aws = Aws(config)
+    git = Git(config.app.repository, house.data / "repository.git", seconds=20)
+
+    def database() -> str:
+        house.store().close()
+        return masking.mask(house.url) if "@" not in house.url else "it opens"
+
+    def environment(name: str) -> str:
+        fleet = aws.fleet(name)
+        for type in config.environments[name].balancers:
+            aws.balancer(name, type)
+        return ", ".join(f"{len(fleet.of(t))} {t}" for t in fleet.types()) or "no instances yet"
+
+    def schedule() -> str:
+        house.dispatcher(house.store())
+        return f"{len(config.schedule)} lines"
+
+    probes: dict[str, Callable[[], str]] = {
+        "config": lambda: f"{len(config.environments)} environments",
+        "database": database,
+        "schedule": schedule,
+        "Slack": lambda: slack_check.probe(config, house.environ),
+        "repository": lambda: f"it has {len(git.refs())} branches and tags",
+    }
+    for name in config.environments:
+        probes[f"AWS, {name}"] = partial(environment, name)
+    lines, well = checks.told(probes)
+    print("\n".join(lines))
+    return 0 if well else 1
 
 
 def manifest(house: House, arguments: argparse.Namespace) -> int:
@@ -146,9 +182,9 @@ def _stay(house: House, web: bool = False, worker: bool = False, clock: bool = F
         signal.signal(number, lambda *_: stopping.set())
     ends: list[Callable[[], object]] = []
     if worker:
-        # In a thread, since it waits for the last worker of this machine; Slack is answered at once.
+        # In a thread: it waits for the last worker of this machine, Slack is answered meanwhile.
         thread = threading.Thread(
-            target=_work, args=(house, dispatcher, stopping, ends), daemon=True
+            target=_work, args=(house, stopping, ends), daemon=True
         )
         thread.start()
     if clock:
@@ -171,7 +207,6 @@ def _stay(house: House, web: bool = False, worker: bool = False, clock: bool = F
 
 def _work(
     house: House,
-    dispatcher: Dispatcher,
     stopping: threading.Event,
     ends: list[Callable[[], object]],
 ) -> None:
@@ -209,19 +244,19 @@ async def _serve(
     await watching
 
 
-def _worker_lives(house: House, store: Store) -> bool:
-    from bot.alive import worker_lives
-
-    return worker_lives(store, house.data)
-
-
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="packlead", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.set_defaults(do=up)
     parts = parser.add_subparsers(metavar="")
-    for name, do in (("up", up), ("web", web), ("worker", worker), ("clock", clock), ("check", check)):
+    for name, do in (
+        ("up", up),
+        ("web", web),
+        ("worker", worker),
+        ("clock", clock),
+        ("check", check),
+    ):
         parts.add_parser(name).set_defaults(do=do)
     said = parts.add_parser("run")
     said.add_argument("line", nargs="+")

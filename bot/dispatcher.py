@@ -128,3 +128,6 @@ class Here:
 
     def cancelled(self) -> str:
         return ""
+
+    def alive(self) -> str:
+        return ""

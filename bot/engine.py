@@ -25,6 +25,7 @@ from bot.dispatcher import Dispatcher
 from bot.errors import BotError, Busy, Cancelled, Failed, Misunderstood, Refused
 from bot.events import (
     END,
+    Answered,
     Done,
     Event,
     Question,
@@ -48,8 +49,8 @@ _engine: Engine | None = (
 
 
 class Fenced(BaseException):
-    """Another worker has taken this operation over: touch nothing. Not an Exception, so that
-    neither a command nor DBOS takes it for the end of the operation."""
+    """Let go of this operation: another worker has it, or this one is stopping and the next one
+    goes on. Not an Exception, so that neither a command nor DBOS takes it for the end."""
 
 
 @DBOS.workflow(name="operation.run", max_recovery_attempts=1000)
@@ -80,6 +81,7 @@ class Engine:
         )
         self.stopping = threading.Event()
         self._fed: set[str] = set()
+        self._running: set[str] = set()
         self._good_until = self._steady = 0.0
         self._threads: list[threading.Thread] = []
         self._lock = -1
@@ -120,12 +122,15 @@ class Engine:
             thread.start()
             self._threads.append(thread)
 
-    def stop(self, drain: int = 0) -> None:
-        """Stop taking work; running playbooks go on without us, and are found again."""
+    def stop(self, drain: float = 5.0) -> None:
+        """Let go of everything: running playbooks go on without us, and are found again."""
         self.stopping.set()
         for thread in self._threads:
             thread.join(self.lease)
-        DBOS.destroy(workflow_completion_timeout_sec=drain)
+        give_up = time.monotonic() + drain
+        while self._running and time.monotonic() < give_up:
+            time.sleep(0.02)
+        DBOS.destroy(workflow_completion_timeout_sec=0)
         if self._lock >= 0:
             os.close(self._lock)
 
@@ -133,7 +138,15 @@ class Engine:
 
     def run(self, id: str) -> str:
         """Run an operation from its beginning, or from where it was left."""
+        self._running.add(id)
+        try:
+            return self._run(id)
+        finally:
+            self._running.discard(id)
+
+    def _run(self, id: str) -> str:
         while (state := self.store.begin(id)) == "busy":
+            self.owns(id)
             # Not DBOS.sleep: it takes a step number, and a replay waits another number of times.
             time.sleep(0.2)
         operation = self.store.get(id)
@@ -159,10 +172,12 @@ class Engine:
         except BotError as error:
             last = Stopped(error.text, error.hint, _reason(error))
         except Exception:
+            if self.stopping.is_set():
+                raise Fenced(id) from None  # the floor was taken away below a step
             log.exception("bug in operation %s", operation.number)
             told = f"the log of the worker tells more, at operation #{operation.number}"
             last = Stopped(told, "status shows how the hosts are", "bug")
-        state = {Done: "done", Question: "done", WasCancelled: "cancelled"}.get(
+        state = {Done: "done", Question: "done", Answered: "done", WasCancelled: "cancelled"}.get(
             type(last), "failed"
         )
         # Plain idempotent SQL and no step: it must work even where a replay went wrong.
@@ -170,7 +185,9 @@ class Engine:
         return state
 
     def owns(self, id: str) -> None:
-        """Raise Fenced where our beat was late and another worker took the operation over."""
+        """Raise Fenced where we are stopping, or were late and another worker took it over."""
+        if self.stopping.is_set():
+            raise Fenced(id)
         if time.monotonic() <= self._good_until:
             return
         while time.monotonic() > self._good_until and not self.stopping.is_set():
@@ -273,9 +290,16 @@ class Remembered:
     def cancelled(self) -> str:
         """Return who has said stop; once it was heard, putting things back is left in peace."""
         if self.stopped:
-            return ""
+            return self.alive()
+        self.engine.owns(self.id)
         operation = self.engine.store.get(self.id)
         return operation.cancelled_by if operation else ""
+
+
+    def alive(self) -> str:
+        """Return nothing, unless this worker must let go."""
+        self.engine.owns(self.id)
+        return ""
 
 
 class Where:

@@ -147,7 +147,7 @@ class WasCancelled(Event):
 
 
 Progress = Generator[Event, None, T]
-END: tuple[type[Event], ...] = (Done, Stopped, WasCancelled, Question)
+END: tuple[type[Event], ...] = (Done, Stopped, WasCancelled, Question, Answered)
 
 _KINDS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind)

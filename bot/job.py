@@ -66,10 +66,14 @@ class Adapters:
 
 
 class Steps(Protocol):
-    """How the engine remembers: `run` does a named thing once; `cancelled` says who said stop."""
+    """How the engine remembers: `run` does a named thing once; `cancelled` says who said stop.
+
+    `alive` says nothing; both let go of the operation where this worker must.
+    """
 
     def run(self, name: str, work: Callable[[], Any]) -> Any: ...
     def cancelled(self) -> str: ...
+    def alive(self) -> str: ...
 
 
 class Job:
@@ -120,7 +124,7 @@ class Job:
             return adapters.playbooks.play(
                 place, playbook, environment, hosts, variables,
                 lambda key, event: self._store.append(self.operation.id, f"{place}:{key}", event),
-                self._steps.cancelled if stoppable else lambda: "",
+                lambda: self._steps.cancelled() if stoppable else self._steps.alive(),
             )  # fmt: skip
 
         return self.step(f"play {playbook}", work, Outcome)

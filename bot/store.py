@@ -171,6 +171,11 @@ class Store:
             query = query.where(operations.c.command == command)
         return self._operations(query.order_by(operations.c.number.desc()).limit(limit))
 
+    def children(self, id: str) -> list[Operation]:
+        """Return what followed up an operation, oldest first."""
+        query = sa.select(operations).where(operations.c.parent == id)
+        return self._operations(query.order_by(operations.c.number))
+
     def holder(self, environment: str) -> Operation | None:
         """Return the exclusive operation that runs in an environment."""
         found = [o for o in self.live(environment) if o.exclusive and o.state == "running"]

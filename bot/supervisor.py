@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 POLL = 0.05  # seconds between two looks at the directory
-GRACE = 5.0  # seconds that what runs may take to end after SIGTERM
+GRACE = 3.0  # seconds that what runs may take to end after SIGTERM
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 

@@ -1,4 +1,4 @@
-"""The clock: requests that nobody types. It only fires; the operation's id lets each run happen once.
+"""The clock: requests that nobody types. It only fires; an operation's id makes each run be one.
 
 APScheduler alone would drop what is a few seconds late and run a 01:30 job twice in autumn. Here a
 run is named by its local wall time, so the doubled hour is one run, and so are all replicas'.
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 from bot.config import Config, Schedule
@@ -46,7 +47,7 @@ class Clock:
         for row in self.config.schedule:
             self.catch_up(row)
             self.scheduler.add_job(
-                self.catch_up, trigger(row), args=(row,), coalesce=True, max_instances=1,
+                self.catch_up, Times(row), args=(row,), coalesce=True, max_instances=1,
                 misfire_grace_time=None,
             )  # fmt: skip
         self.scheduler.start()
@@ -74,21 +75,36 @@ class Clock:
             log.error("the schedule %s: %s", row.name, reply.text)
 
 
-def trigger(row: Schedule) -> CronTrigger:
-    """Return the times of a cron line in its zone; raises ValueError for nonsense."""
-    try:
-        return CronTrigger.from_crontab(row.at, timezone=ZoneInfo(row.zone))
-    except ZoneInfoNotFoundError:
-        raise ValueError(f"there is no time zone {row.zone!r}") from None
+class Times(BaseTrigger):  # type: ignore[misc]  # it ships no types
+    """The times of a cron line in its zone.
+
+    Always asked anew from a UTC time: fed its own answer, CronTrigger stands still in the doubled
+    hour of autumn.
+    """
+
+    def __init__(self, row: Schedule) -> None:
+        try:
+            self.cron = CronTrigger.from_crontab(row.at, timezone=ZoneInfo(row.zone))
+        except ZoneInfoNotFoundError:
+            raise ValueError(f"there is no time zone {row.zone!r}") from None
+
+    def get_next_fire_time(
+        self, previous: dt.datetime | None, now: dt.datetime
+    ) -> dt.datetime | None:
+        look = now.astimezone(dt.UTC)
+        if previous is not None:
+            look = max(look, previous.astimezone(dt.UTC) + dt.timedelta(minutes=1))
+        found: dt.datetime | None = self.cron.get_next_fire_time(None, look)
+        return found
 
 
 def newest_due(row: Schedule, now: dt.datetime) -> dt.datetime | None:
     """Return the newest time at or before now, in the row's zone, that is not too long ago."""
-    times, newest = trigger(row), None
+    times, newest = Times(row), None
     at = times.get_next_fire_time(None, now - CAUGHT_UP)
     while at is not None and at <= now:
         newest = at
-        at = times.get_next_fire_time(at, at + dt.timedelta(microseconds=1))
+        at = times.get_next_fire_time(at, at)
     return newest
 
 
@@ -99,7 +115,7 @@ def wrong(config: Config, dispatcher: Dispatcher) -> list[str]:
     for number, row in enumerate(config.schedule):
         at = f"schedule.{number} ({row.name})"
         try:
-            if trigger(row).get_next_fire_time(None, now) is None:
+            if Times(row).get_next_fire_time(None, now) is None:
                 told.append(f"{at}.at: {row.at!r} never fires")
         except ValueError as error:
             told.append(f"{at}.at: {error}")

@@ -31,11 +31,12 @@ from bot.store import Store
 POLL = 0.1
 
 
-def run(line: str, dispatcher: Dispatcher, store: Store, work: Callable[[], object]) -> int:
+def run(line: str, dispatcher: Dispatcher, store: Store, work: Callable[[], bool]) -> int:
     """Say one line and show how it goes; returns the exit status, 0 where it ended well.
 
-    `work` makes sure that somebody works on what was accepted. Ctrl-C asks the operation to stop;
-    a second one leaves it to itself.
+    `work` makes sure that somebody works on what was accepted, and says whether that is this
+    process: then what follows, such as an image, is waited for too. Ctrl-C asks the operation to
+    stop; a second one leaves it to itself.
     """
     who = Who("terminal", getpass.getuser())
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -44,12 +45,15 @@ def run(line: str, dispatcher: Dispatcher, store: Store, work: Callable[[], obje
     if not reply.operation:
         (console if reply.ok else errors).print(Text(reply.text))
         return 0 if reply.ok else 1
-    work()
+    ours = work()
     show = Show(console)
     asked = False
     while True:
         try:
-            return follow(reply.operation, store, show)
+            status = follow(reply.operation, store, show)
+            for child in store.children(reply.operation) if ours else ():
+                follow(child.id, store, Show(console))
+            return status
         except KeyboardInterrupt:
             operation = store.get(reply.operation)
             if asked or operation is None:

@@ -156,6 +156,28 @@ def test_a_failure_is_told_in_its_own_words_and_a_bug_as_a_bug(say, store):
     assert f"#{operation.number}" in last.text and "ZeroDivision" not in last.text
 
 
+def test_a_worker_that_stops_lets_go_and_the_next_one_goes_on(config, store, tmp_path, monkeypatch):
+    """A restart ends no operation, and no shutting down is taken for a bug of the command."""
+    monkeypatch.setenv(TRACE, str(tmp_path / "trace"))
+    (tmp_path / "trace").touch()
+    dispatcher, engine = house(config, store)
+    ask = Request("op", "tidy prod", Who("slack", "U0ADA", "T0LAB"))
+    assert dispatcher.ask(ask).ok
+    for turn in (1, 2):
+        engine.start()
+        before = len(store.entries("op"))
+        while len(store.entries("op")) < before + 3:
+            time.sleep(0.01)
+        engine.stop()
+        assert store.get("op").state == "running", f"stopped {turn} times"
+        dispatcher, engine = house(config, store)
+    engine.start()
+    store.cancel("op", "ada")
+    assert isinstance(ended(store, "op")[1], WasCancelled)
+    engine.stop()
+    assert (tmp_path / "trace").read_text() == "put back\n"
+
+
 def test_a_killed_worker_is_taken_up_where_it_was(config, store, tmp_path, monkeypatch):
     """kill -9 in the middle: steps that had ended are not done again, the lock is free at the end."""
     monkeypatch.setenv(TRACE, str(tmp_path / "trace"))

@@ -1,0 +1,1 @@
+"""Figures: each module prints those it is named after."""

@@ -1,0 +1,90 @@
+"""The config file: read once, and every mistake in it told at once."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.config import load
+from bot.errors import Misconfigured
+
+ROOT = Path(__file__).parents[2]
+
+
+def wrong(tmp_path, text):
+    (tmp_path / "packlead.toml").write_text(text)
+    with pytest.raises(Misconfigured) as caught:
+        load(tmp_path / "packlead.toml")
+    return caught.value.text.splitlines()
+
+
+def test_the_annotated_example_loads():
+    config = load(ROOT / "packlead.example.toml")
+    assert set(config.environments) == {"prod", "puppystream", "puppycrate"}
+    assert config.environments["prod"].name == "prod"
+
+
+def test_five_mistakes_are_told_at_once(tmp_path):
+    told = wrong(
+        tmp_path,
+        """
+        [app]
+        repositry = "git@example.com:app.git"
+        [slack]
+        team = "lab"
+        [types.web]
+        minimum = 0
+        [environments.prod]
+        channel = "C0PROD"
+        chanel = "C0PROD"
+        """,
+    )
+    assert told == [
+        "app.repository: missing",
+        'app.repositry: unknown, did you mean "repository"?',
+        "slack.team: string should match pattern '^T[A-Z0-9]+$', it is 'lab'",
+        "types.web.minimum: input should be greater than or equal to 1, it is 0",
+        'environments.prod.chanel: unknown, did you mean "channel"?',
+    ]
+
+
+def test_names_that_point_nowhere_are_told(tmp_path):
+    told = wrong(
+        tmp_path,
+        """
+        app.repository = "x"
+        [types.web]
+        [environments.prod]
+        channel = "C0PROD"
+        balancers.wbe.target_group = "prod-web"
+        [people.ada]
+        slack = "U0ADA"
+        [[permissions]]
+        who = ["adda"]
+        may = ["*"]
+        on = ["prd"]
+        """,
+    )
+    assert told == [
+        'environments.prod.balancers.wbe: no such type, did you mean "web"?',
+        "permissions.0.who: 'adda' is neither below [people] nor a user group id, did you mean \"ada\"?",
+        "permissions.0.on: 'prd' is no environment, did you mean \"prod\"?",
+    ]
+
+
+def test_a_type_that_ends_in_a_digit_is_refused(tmp_path):
+    told = wrong(
+        tmp_path,
+        """
+        app.repository = "x"
+        [types.web2]
+        [environments.prod]
+        channel = "C0PROD"
+        """,
+    )
+    assert len(told) == 1 and "ends in no digit" in told[0]
+
+
+def test_no_file_no_toml(tmp_path):
+    with pytest.raises(Misconfigured, match="there is no config file"):
+        load(tmp_path / "nowhere.toml")
+    assert "packlead.toml:" in wrong(tmp_path, "app = ")[0]

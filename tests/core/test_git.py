@@ -1,0 +1,74 @@
+"""What a ref means: asked of a real repository, through git itself."""
+
+import subprocess
+
+import pytest
+
+from bot.adapters.git import Git
+from bot.errors import Failed, Misunderstood, Refused
+
+
+@pytest.fixture
+def repository(tmp_path):
+    path = tmp_path / "app.git"
+    work = tmp_path / "work"
+
+    def git(*words, where=work):
+        identity = ["-c", "user.name=Grace", "-c", "user.email=grace@example.com"]
+        done = subprocess.run(["git", *identity, *words], cwd=where, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    work.mkdir()
+    git("init", "-q", "-b", "master")
+    git("commit", "-q", "--allow-empty", "-m", "wag")
+    git("tag", "-a", "v1.0", "-m", "one")
+    git("commit", "-q", "--allow-empty", "-m", "bark <!channel>")
+    git("checkout", "-q", "-b", "feature/logo")
+    git("commit", "-q", "--allow-empty", "-m", "a logo")
+    git("clone", "-q", "--bare", ".", str(path))
+    return path, lambda ref: git("rev-parse", f"{ref}^{{commit}}")
+
+
+def test_a_branch_a_tag_and_a_commit(repository, tmp_path):
+    path, id = repository
+    git = Git(str(path), tmp_path / "mirror")
+    assert git.resolve("master").id == id("master")
+    assert git.resolve("master").subject == "bark <!channel>"
+    assert git.resolve("v1.0").id == id("v1.0")
+    assert git.resolve(id("master")[:9]).id == id("master")
+    assert git.resolve("feature/logo").author == "Grace"
+    assert [c.subject for c in git.log(id("v1.0"), id("feature/logo"))] == [
+        "a logo", "bark <!channel>",
+    ]  # fmt: skip
+
+
+def test_what_may_be_deployed_here(repository, tmp_path):
+    path, id = repository
+    git = Git(str(path), tmp_path / "mirror")
+    assert git.resolve("master", ("master",)).id == id("master")
+    assert git.resolve("v1.0", ("master",)).id == id("v1.0"), "it lies on master"
+    with pytest.raises(Refused, match="may not be deployed here"):
+        git.resolve("feature/logo", ("master", "release/*"))
+    with pytest.raises(Refused, match="may not be deployed here"):
+        git.resolve(id("feature/logo"), ("master",))
+
+
+def test_an_unknown_ref_is_answered_with_a_near_one(repository, tmp_path):
+    git = Git(str(repository[0]), tmp_path / "mirror")
+    with pytest.raises(Misunderstood, match='did you mean "master"'):
+        git.resolve("mastre")
+    with pytest.raises(Misunderstood, match="it has feature/logo, master, v1.0"):
+        git.resolve("0123456789")
+
+
+def test_a_repository_that_cannot_be_reached(tmp_path):
+    with pytest.raises(Failed, match="reading the repository https://127.0.0.1:1/app.git: fatal"):
+        Git("https://ada:secret@127.0.0.1:1/app.git", tmp_path / "mirror").resolve("master")
+
+
+def test_a_ref_is_never_an_option(repository, tmp_path):
+    trap = tmp_path / "trap"
+    with pytest.raises((Misunderstood, Failed)):
+        Git(str(repository[0]), tmp_path / "mirror").resolve(f"--upload-pack=touch {trap};")
+    assert not trap.exists()
