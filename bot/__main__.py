@@ -183,9 +183,7 @@ def _stay(house: House, web: bool = False, worker: bool = False, clock: bool = F
     ends: list[Callable[[], object]] = []
     if worker:
         # In a thread: it waits for the last worker of this machine, Slack is answered meanwhile.
-        thread = threading.Thread(
-            target=_work, args=(house, stopping, ends), daemon=True
-        )
+        thread = threading.Thread(target=_work, args=(house, stopping, ends), daemon=True)
         thread.start()
     if clock:
         from bot.fronts.clock import Clock

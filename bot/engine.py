@@ -295,7 +295,6 @@ class Remembered:
         operation = self.engine.store.get(self.id)
         return operation.cancelled_by if operation else ""
 
-
     def alive(self) -> str:
         """Return nothing, unless this worker must let go."""
         self.engine.owns(self.id)

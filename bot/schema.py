@@ -99,10 +99,10 @@ def upgrade(engine: sa.Engine) -> None:
     """Bring a database to this schema; a no-op, without loading Alembic, where it is there."""
     if _revision(engine) == NEWEST:
         return
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     from alembic import command
     from alembic.config import Config
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:

@@ -77,5 +77,7 @@ def test_a_file_knows_only_its_own_side(file: Path):
 
 
 def test_no_file_holds_more_than_one_thought():
-    long = {str(p.relative_to(ROOT)): n for p in FILES if (n := len(p.read_text().splitlines())) > 400}
+    long = {
+        str(p.relative_to(ROOT)): n for p in FILES if (n := len(p.read_text().splitlines())) > 400
+    }
     assert not long, f"these have grown too long: {long}"

@@ -51,11 +51,15 @@ class Git:
             )
             if asked.returncode == 0:
                 return self._described(asked.stdout.strip(), ref, branches)
-        known = [name.split("/", 2)[2] for name in self._remote() if not name.endswith("^{}")]
+        known = self.refs()
         raise Misunderstood(
             f'the repository has no branch, tag or commit "{ref}"',
             did_you_mean(ref, known) or f"it has {', '.join(sorted(known)[:10])}",
         )
+
+    def refs(self) -> list[str]:
+        """Return the names of all branches and tags."""
+        return [name.split("/", 2)[2] for name in self._remote() if not name.endswith("^{}")]
 
     def log(self, old: str, new: str) -> tuple[Commit, ...]:
         """Return the commits that `new` has and `old` has not, newest first, up to MOST."""

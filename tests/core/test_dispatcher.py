@@ -21,7 +21,11 @@ def test_a_deploy_is_accepted_once_however_often_it_comes(ask, store):
         ("U0BOB", "deploy prod master", "bob may not deploy on prod\nada, S0OPS may: ask there"),
         ("U0EVE", "deploy prod master", "eve may not deploy on prod\nada, S0OPS may: ask there"),
         ("U0EVE", "deploy puppystream", "eve may not deploy on puppystream\nada, S0OPS, bob may: "),
-        ("U0NEW", "deploy prod", "Packlead does not know you (slack U0NEW)\nadd them to the config"),
+        (
+            "U0NEW",
+            "deploy prod",
+            "Packlead does not know you (slack U0NEW)\nadd them to the config",
+        ),
     ],
 )
 def test_who_may_not_is_told_who_may(person, line, answer, ask, store):
@@ -56,9 +60,7 @@ def test_a_member_of_a_user_group_may_what_the_group_may(ask):
 def test_a_locked_environment_says_by_whom_since_when_and_for_what(ask, store):
     store.take_lock(Lock("prod", "bob", "moving the database", time.time() - 120))
     reply = ask("U0ADA", "deploy prod master")
-    assert reply.text == (
-        "bob keeps prod since 2 min ago: moving the database\nask bob, or wait"
-    )
+    assert reply.text == ("bob keeps prod since 2 min ago: moving the database\nask bob, or wait")
     assert not reply.ok and store.live() == []
     assert ask("U0ADA", "deploy prod --dry-run").ok, "looking does not need the lock"
     assert ask("U0ADA", "deploy puppystream").ok

@@ -122,7 +122,11 @@ def test_a_request_that_comes_three_times_is_done_once(say, store, tmp_path):
     assert {say("work prod", id="same") for _ in range(3)} == {"same"}
     ended(store, "same")
     assert len((tmp_path / "trace").read_text().splitlines()) == 3
-    assert [e.event for e in store.entries("same")][1:4] == [Note("one"), Note("two"), Note("three")]
+    assert [e.event for e in store.entries("same")][1:4] == [
+        Note("one"),
+        Note("two"),
+        Note("three"),
+    ]
 
 
 def test_a_cancel_is_heard_and_what_was_begun_is_put_back(say, store, tmp_path):

@@ -46,7 +46,7 @@ def test_it_is_understood_as_it_was_meant(text, arguments, config):
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        ("", 'nothing was said\nhelp lists what can be said'),
+        ("", "nothing was said\nhelp lists what can be said"),
         ("deplyo prod", 'there is no command "deplyo"\ndid you mean "deploy"?'),
         ("deploy", "deploy needs an ENV\nusage: deploy ENV [REF] [--only TYPE] [--dry-run]"),
         ("deploy prdo", 'there is no environment "prdo"\ndid you mean "prod"?\nusage: '),

@@ -1,0 +1,78 @@
+"""Plays playbooks: in a process of their own that outlives the bot, told as events of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import bot
+from bot import detached
+from bot.adapters.ansible import child
+from bot.adapters.ansible.place import Place, argv, environment_of
+from bot.adapters.ansible.told import Story
+from bot.adapters.aws.records import Instance
+from bot.adapters.records import Outcome
+from bot.config import Config
+from bot.errors import Failed
+from bot.events import Event
+
+
+def playbooks() -> Path:
+    """Return the folder of the playbooks, in a checkout or beside an installed package."""
+    package = Path(bot.__file__).resolve().parent
+    installed = package / "_share" / "playbooks"
+    return installed if installed.is_dir() else package.parent / "playbooks"
+
+
+class Ansible:
+    """Runs playbooks detached, below the folder `runs`; asked again, attaches to the same run."""
+
+    def __init__(
+        self, config: Config, runs: Path, lease: float = 0, folder: Path | None = None
+    ) -> None:
+        self._config, self._runs, self._lease = config, runs.absolute(), lease
+        self._folder = folder or playbooks()
+
+    def play(
+        self,
+        directory_name: str,
+        playbook: str,
+        environment: str,
+        hosts: Sequence[Instance],
+        variables: Mapping[str, Any],
+        tell: Callable[[str, Event], None],
+        cancelled: Callable[[], str],
+    ) -> Outcome:
+        """Play a playbook on exactly these hosts, to its end, and return how it ended.
+
+        The keys that `tell` gets are the same whenever a run is read again. Raises Cancelled when
+        somebody said stop and everything has ended, and detached.Lost when the run vanished.
+        """
+        if not hosts:
+            raise Failed(f"playing {playbook}: there are no hosts to play it on")
+        run = self._runs / directory_name
+        place = Place(run)
+        story = Story(playbook, self._config, environment, hosts)
+        if detached.state(run) == "new":
+            place.fill(self._config, environment, hosts, variables)
+            env = environment_of(self._config, self._folder, place)
+            program = argv(child.__file__, self._config, self._folder / playbook, place)
+            detached.start(run, program, env, self._lease)
+        try:
+            code = detached.wait(
+                run, lambda number, line: _tell(story, number, line, tell), cancelled
+            )
+        finally:
+            if detached.state(run) != "running":
+                place.remove()
+        for number, event in enumerate(story.end(code)):
+            tell(f"end.{number}", event)
+        return story.outcome(code, detached.errors(run))
+
+
+def _tell(
+    story: Story, number: int, line: detached.Line, tell: Callable[[str, Event], None]
+) -> None:
+    for part, event in enumerate(story.read(line)):
+        tell(f"{number}.{part}", event)

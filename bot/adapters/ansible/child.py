@@ -1,0 +1,79 @@
+"""The process that runs Ansible: what Ansible tells goes out as JSON lines, and nothing else.
+
+    python child.py PLAYBOOK FOLDER INVENTORY VARIABLES FORKS
+
+Started detached, by its path: it needs nothing of the bot's, and is there at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+TOLD = {"msg", "output", "said", "packlead_say", "packlead_ok", "stdout", "stderr", "module_stdout",
+        "module_stderr", "unreachable", "skipped", "exception"}  # fmt: skip
+LIMIT = 8000  # characters of one text
+
+
+def main(playbook: str, folder: str, inventory: str, variables: str, forks: str) -> int:
+    """Run the playbook; return ansible-playbook's own exit code."""
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # whatever else prints something does not reach the events
+
+    def handle(event: dict[str, Any]) -> bool:
+        line = json.dumps(brief(event), separators=(",", ":"))
+        out.write(line.encode() + b"\n")
+        return False  # and so no file is written for it
+
+    import ansible_runner
+
+    ended = ansible_runner.run(
+        private_data_dir=folder, playbook=playbook, inventory=inventory, extravars=variables,
+        suppress_env_files=True, quiet=True, forks=int(forks), event_handler=handle,
+        settings={"pexpect_timeout": 1}, cancel_callback=lambda: False,
+    )  # fmt: skip
+    return int(ended.rc)
+
+
+def brief(event: dict[str, Any]) -> dict[str, Any]:
+    """Return what of an event is worth a line."""
+    data = event.get("event_data") or {}
+    result = data.get("res") or {}
+    line = {
+        "at": round(time.time(), 3),
+        "event": event.get("event", ""),
+        "play": data.get("play", ""),
+        "task": str(data.get("task", "")).rpartition(" : ")[2],
+        "host": data.get("host", ""),
+        "ignored": bool(data.get("ignore_errors")),
+        "result": {k: _cut(v) for k, v in result.items() if k in TOLD and v not in ("", None)},
+    }
+    if not data.get("host") and event.get("stdout"):
+        line["text"] = _cut(event["stdout"])  # an error that belongs to no host
+    if event.get("event") == "playbook_on_stats":
+        line["ok"] = sorted(data.get("processed", {}))
+        line["failed"] = sorted({*data.get("failures", {}), *data.get("dark", {})})
+    return {key: value for key, value in line.items() if value not in ("", False, {})}
+
+
+def _cut(value: Any) -> Any:
+    return value[-LIMIT:] if isinstance(value, str) else value
+
+
+def run_apart(arguments: list[str]) -> int:
+    """Run outside the main thread, where ansible-runner would take SIGTERM for itself for good."""
+    code: list[int] = [1]
+    work = threading.Thread(target=lambda: code.append(main(*arguments)), daemon=True)
+    work.start()
+    work.join()
+    return code[-1]
+
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).mkdir(mode=0o700, exist_ok=True)
+    sys.exit(run_apart(sys.argv[1:]))

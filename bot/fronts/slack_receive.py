@@ -1,0 +1,176 @@
+"""Hears Slack: verify, say who speaks, ask the dispatcher, answer. Nothing before, nothing after.
+
+A listener never waits for Slack: who people are is known from memory, and what cannot be said in
+the ack itself is left to the audience. Bolt runs each listener to its end before it answers, so
+that an event is acknowledged when it is recorded, and no answer waits for Bolt's polling.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.config import Config
+from bot.dispatcher import Dispatcher, Reply, Request
+from bot.fronts import cards
+from bot.fronts import slack_payloads as payloads
+from bot.fronts.slack_lane import Lane
+from bot.fronts.slack_payloads import Heard
+from bot.fronts.slack_people import SlackDirectory
+from bot.store import Store
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 5000
+ANY = re.compile(".*", re.DOTALL)
+OAUTH = ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
+
+Whisper = Callable[[Mapping[str, Any], str], None]
+
+
+class Receiver:
+    """What Slack delivers, turned into requests and answered."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        dispatcher: Dispatcher,
+        directory: SlackDirectory,
+        whisper: Whisper,
+        me: str,
+    ) -> None:
+        self.config, self.store, self.dispatcher = config, store, dispatcher
+        self.directory, self.whisper, self.me = directory, whisper, me
+        self.lane = Lane(1 if store.url.startswith("sqlite") else 8)
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    def listen(self, app: AsyncApp) -> None:
+        """Register for everything; what is not for us is acknowledged and forgotten."""
+        app.command(ANY)(self.on_command)
+        app.action(ANY)(self.on_click)
+        app.event(ANY)(self.on_event)
+        for kind in (app.shortcut, app.view_submission, app.view_closed):
+            kind(ANY)(self.on_other)
+
+    async def on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        reply = await self.ask(payloads.command(body))
+        if reply is None or not reply.text:
+            await ack()
+        else:
+            await ack(response_type="ephemeral", **cards.answer(reply.text))
+
+    async def on_click(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        heard = payloads.click(body)
+        if heard is not None:
+            self._tell(heard, await self.ask(heard))
+        await ack()
+
+    async def on_event(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        event = body.get("event") or {}
+        if event.get("type") in ("app_mention", "message"):
+            heard = payloads.message(body, self.me)
+            if heard is not None:
+                self._tell(heard, await self.ask(heard))
+        else:
+            self.directory.heard(event)
+        await ack()
+
+    async def on_other(self, ack: AsyncAck) -> None:
+        await ack()
+
+    async def ask(self, heard: Heard) -> Reply | None:
+        """Say it to the dispatcher; None where this delivery was here before."""
+        if heard.delivery in self._known:
+            return None
+        self._known[heard.delivery] = None
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        if heard.hint:
+            return Reply(heard.hint, ok=False)
+        try:
+            reply = await self.lane.ask(partial(self._ask, heard))
+        except BaseException:
+            self._known.pop(heard.delivery, None)
+            raise
+        if not reply.duplicate:
+            return self._with_place(heard, reply)
+        pressed_again = heard.key != heard.delivery
+        return replace(reply, text=f"asked before: {reply.text}") if pressed_again else None
+
+    def _ask(self, heard: Heard) -> Reply:
+        try:
+            if self._leaves_no_trace(heard) and not self.store.once(heard.delivery):
+                return Reply("", ok=True, duplicate=True)
+        except Exception:
+            log.exception("remembering %r", heard.delivery)
+            return Reply("the database cannot be reached: nothing was done\nsay it again", ok=False)
+        who = self.directory.who(heard.user, heard.teams)
+        return self.dispatcher.ask(Request(heard.key, heard.text, who, heard.audience))
+
+    def _leaves_no_trace(self, heard: Heard) -> bool:
+        """Whether it would act, and leave no operation by which a second delivery is known."""
+        first = next(iter(heard.text.split()), "").lower().removeprefix("/")
+        command = self.dispatcher.commands.get(first)
+        return command is not None and command.here and bool(command.permission)
+
+    def _with_place(self, heard: Heard, reply: Reply) -> Reply:
+        """Say where an accepted request is told, where it was not asked there."""
+        if not reply.operation:
+            return reply
+        named = (self.config.environments.get(word) for word in heard.text.split())
+        environment = next((e for e in named if e), None)
+        if environment is None or environment.channel == heard.audience["channel"]:
+            return reply
+        return replace(reply, text=f"{reply.text}, told in the channel of {environment.name}")
+
+    def _tell(self, heard: Heard, reply: Reply | None) -> None:
+        if reply is not None and reply.text:
+            self.whisper(heard.audience, reply.text)
+
+
+def bolt(token: str, secret: str, url: str, proxy: str, identity: Mapping[str, Any]) -> AsyncApp:
+    """Return a Bolt app that knows already who it is, and so asks Slack nothing before an ack."""
+
+    async def authorize() -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=identity.get("enterprise_id"),
+            team_id=identity.get("team_id"),
+            bot_user_id=identity.get("user_id"),
+            bot_id=identity.get("bot_id"),
+            bot_token=token,
+        )
+
+    client = AsyncWebClient(base_url=url, retry_handlers=[])
+    client.proxy = proxy or None  # it would take one from the environment, without heeding NO_PROXY
+    with _without((*OAUTH, "SLACK_BOT_TOKEN")):
+        return AsyncApp(
+            client=client,
+            signing_secret=secret,
+            authorize=authorize,
+            request_verification_enabled=bool(secret),
+            process_before_response=True,
+            logger=logging.getLogger("slack_bolt"),
+            name="packlead",
+        )
+
+
+@contextlib.contextmanager
+def _without(names: tuple[str, ...]) -> Iterator[None]:
+    """Hide variables that would make Bolt forget its token for an OAuth app that we are not."""
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)

@@ -1,0 +1,680 @@
+#!/usr/bin/python3
+"""The host's part of a release: one step of it a call, under one lock, for one operation at a time.
+
+It runs on the host with nothing but its python (3.6 and newer). Ansible writes the arguments into
+the text below, so a step is one round trip; a module of the usual kind, which brings Ansible's own
+library along, costs three times as much. What it answers: `msg` (a sentence, where it failed) and
+`output` (the tail of what was printed).
+
+    ROOT/repository/               bare, filled by git fetch
+    ROOT/releases/NUMBER-COMMIT/   a tree, with a file REVISION and a link `virtualenv`
+    ROOT/virtualenvs/KEY/          by the hash of the requirements; holds `.complete` when it is
+    ROOT/current                   link to the live release
+    ROOT/shared/                   env (KEY=value lines), static, media
+    ROOT/state.json                the newest operation that was here; a switch that is not over
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import pwd
+import re
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+ARGUMENTS = r"""<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"""  # JSON never holds three quotes in a row
+COMMIT = re.compile(r"[0-9a-f]{40}")
+INCLUDED = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)", re.MULTILINE)
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+UP = {"RUNNING", "active", "reloading"}
+DOWN = {"FATAL", "EXITED", "STOPPED", "failed", "inactive", "missing"}
+TAIL = 20  # lines of output that are told
+POLL = 0.1
+
+
+class Stop(Exception):
+    """What went wrong, in a sentence, with what was printed."""
+
+    def __init__(self, text, output=""):
+        super().__init__(text)
+        self.output = output
+
+
+class Steps:
+    """The steps, each named in a playbook. `a` are the arguments of the call."""
+
+    def __init__(self, arguments):
+        self.a = arguments
+        self.host = Host(arguments)
+        self.services = Services(arguments, self.host)
+
+    def fetch(self):
+        """Fetch the commit, and lay its tree out as a release that nobody uses yet."""
+        host, commit = self.host, self.a["commit"]
+        if not COMMIT.fullmatch(commit):
+            raise Stop(f"fetching: {commit!r} is not a whole commit")
+        for folder in ("releases", "virtualenvs", "shared"):
+            (host.root / folder).mkdir(exist_ok=True)
+        host.remember()
+        here = have(host, commit)
+        if not here:
+            get(host, commit, self.a["repository"])
+        number = int(self.a.get("release") or 0) or newest(host) + 1
+        name = f"{number:07d}-{commit[:12]}"
+        git(host, "update-ref", f"refs/releases/{name}", commit)  # git keeps what a ref names
+        if host.revision(name) != commit:
+            lay_out(host, commit, name)
+        return {"release": name, "output": f"{commit} {'was here already' if here else 'fetched'}"}
+
+    def build(self):
+        """Give the release its virtualenv, which all releases with the same requirements share."""
+        release = self.host.root / "releases" / self.a["release"]
+        key = requirements_key(release / self.a["requirements"])
+        place = self.host.root / "virtualenvs" / key
+        if (place / ".complete").exists():
+            output = f"the requirements have not changed: {key}"
+        else:
+            output = make_virtualenv(self.host, release, place)
+        link(f"../../virtualenvs/{key}", release / "virtualenv")
+        return {"output": output}
+
+    def run(self):
+        """Run a program of the application, with its virtualenv and its environment."""
+        release = self.host.root / "releases" / self.a["release"]
+        argv = [release / "virtualenv" / "bin" / "python", *self.a["argv"]]
+        return {"output": self.host.run(argv, cwd=release, env=application_env(self.host))}
+
+    def switch(self):
+        """Make the release the live one, and restart the services on it."""
+        host, to, now = self.host, self.a["release"], self.host.current()
+        host.must_have(to)
+        begun = host.state().get("switch")  # by this operation, or by one that nobody mended
+        before = begun["from"] if begun and begun["to"] == now else now
+        host.remember(switch={"from": before, "to": to, "phase": "begun"})
+        link(f"releases/{to}", host.root / "current")
+        output = self.services.restart()
+        now = time.time()
+        host.remember(switch={"from": before, "to": to, "phase": "restarted", "at": now})
+        return {"changed": True, "output": output or "no services"}
+
+    def health(self):
+        """Wait until the live release answers with its commit, or its services stay up."""
+        output = self.services.well(self.host.current(), self.a["timeout"])
+        self.host.remember(switch=None)
+        return {"output": output, "said": self.a.get("say", "")}
+
+    def back(self):
+        """Go back to the release from before a switch that was begun, and be well on it."""
+        begun = self.host.state().get("switch")
+        if not begun:
+            return {"back_on": "", "said": "was not touched", "output": "it was not switched yet"}
+        return self._back(begun)
+
+    def mend(self):
+        """Make what is live and what runs the same again, after somebody stopped in between."""
+        self.host.remember()
+        begun, now = self.host.state().get("switch"), self.host.current()
+        if not now:
+            return {"said": "has no release yet", "output": ""}
+        if not begun:
+            return self._look_after(now)
+        if begun["to"] == now and begun["phase"] == "restarted":
+            try:
+                output = self.services.well(now, self.a["timeout"])
+            except Stop:
+                pass
+            else:
+                self.host.remember(switch=None)
+                return {"said": f"is well on {short(now)}, which is new", "output": output}
+        return self._back(begun)
+
+    def report(self):
+        """Say what is live."""
+        now = self.host.current()
+        commit = self.host.revision(now)
+        state = self.host.state()
+        return {"release": now, "commit": commit, "state": state, "output": now or "no release yet"}
+
+    def clean(self):
+        """Keep the newest releases and what they need; take the others away."""
+        host = self.host
+        begun = host.state().get("switch") or {}
+        newest = sorted(n for n in host.listed("releases") if n[0] != ".")[-int(self.a["keep"]) :]
+        kept = {*newest, host.current(), begun.get("from"), begun.get("to")}
+        gone = [n for n in host.listed("releases") if n not in kept]
+        for name in gone:
+            shutil.rmtree(str(host.root / "releases" / name), ignore_errors=True)
+            if name[0] != ".":
+                git(host, "update-ref", "-d", f"refs/releases/{name}")
+        left = host.listed("releases")
+        used = {(host.root / "releases" / n / "virtualenv").resolve().name for n in left}
+        unused = [n for n in host.listed("virtualenvs") if n not in used]
+        for name in unused:
+            shutil.rmtree(str(host.root / "virtualenvs" / name), ignore_errors=True)
+        said = f"took away {len(gone)} releases and {len(unused)} virtualenvs"
+        return {"changed": bool(gone or unused), "output": said}
+
+    def _back(self, begun):
+        host, before = self.host, begun["from"]
+        if not before:
+            raise Stop(f"going back: there was no release before {begun['to']}")
+        commit = host.must_have(before)
+        link(f"releases/{before}", host.root / "current")
+        output = ""
+        # Where the old processes still answer, they never knew of it.
+        if begun["phase"] != "begun" or not self.services.answers(commit):
+            if self.a.get("hard"):  # out of the balancer: nothing is in flight but our questions
+                self.services.kill()
+            output = self.services.restart()
+        output += self.services.well(before, self.a["timeout"])
+        host.remember(switch=None)
+        said = f"is back on {short(before)}"
+        return {"changed": True, "back_on": before, "said": said, "output": output}
+
+    def _look_after(self, now):
+        try:
+            return {"said": f"keeps {short(now)}", "output": self.services.well(now, 3)}
+        except Stop:
+            self.services.restart()
+            output = self.services.well(now, self.a["timeout"])
+            return {"changed": True, "said": f"was restarted on {short(now)}", "output": output}
+
+
+class Host:
+    """The place of the application on this host, held by one call at a time."""
+
+    def __init__(self, arguments):
+        self.a = arguments
+        self.root = Path(arguments["root"])
+        self.owner = None  # to whom the application belongs, where that is not who we are
+        self.lock = -1
+
+    def take(self):
+        """Take the lock, and refuse an operation that is older than the newest one here."""
+        self._become_owner()
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.lock = os.open(str(self.root / ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        begun, patience = time.time(), float(self.a.get("patience") or 120)
+        while True:
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                waited = time.time() - begun
+            self._refuse_late()
+            if self.a["step"] == "mend" and waited > 1:  # what nobody waits for any more
+                self._end_holder(signal.SIGTERM if waited < 15 else signal.SIGKILL)
+            if waited > patience:
+                raise Stop(f"waiting for the lock of {self.root}: held for {waited:.0f} s by now")
+            time.sleep(POLL)
+        os.ftruncate(self.lock, 0)
+        os.pwrite(self.lock, str(os.getpid()).encode(), 0)
+        self._refuse_late()
+
+    def listed(self, folder):
+        place = self.root / folder
+        return [entry.name for entry in place.iterdir()] if place.is_dir() else []
+
+    def current(self):
+        """Return the name of the live release; nothing where there is none."""
+        place = self.root / "current"
+        if not place.is_symlink():
+            return ""
+        return Path(os.readlink(str(place))).name  # noqa: PTH115 - Path has none before 3.9
+
+    def revision(self, name):
+        file = self.root / "releases" / name / "REVISION"
+        return file.read_text().strip() if name and file.exists() else ""
+
+    def must_have(self, name):
+        found = self.revision(name)
+        if not found:
+            raise Stop(f"looking for release {name!r}: it is not on this host")
+        return found
+
+    def state(self):
+        try:
+            return json.loads((self.root / "state.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    def remember(self, **more):
+        """Note what is done here, and by which operation."""
+        state = self.state()
+        new = dict(state, **more)
+        if self._epoch() > int(state.get("epoch", 0)):
+            new.update(epoch=self._epoch(), operation=str(self.a.get("operation", "")))
+        if new != state:
+            temporary = self.root / "state.json.new"
+            temporary.write_text(json.dumps(new))
+            temporary.rename(self.root / "state.json")
+
+    def run(self, argv, cwd="/", env=None, timeout=1800, as_root=False, check=True):
+        """Run a program; return what it printed, or raise Stop with it. No shell is involved."""
+        argv = [str(word) for word in argv]
+        env = dict(env or os.environ)
+        if self.owner and not as_root:
+            env.update(HOME=self.owner.pw_dir, USER=self.owner.pw_name, LOGNAME=self.owner.pw_name)
+        with (self.root / ".output").open("w+b") as out:
+            try:
+                child = subprocess.Popen(
+                    argv, cwd=str(cwd), env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                    preexec_fn=self._become(as_root),
+                    # Whoever outlives us still holds the lock, but for what the services start.
+                    pass_fds=() if as_root else (self.lock,),
+                )  # fmt: skip
+            except OSError as error:
+                raise Stop(f"running {argv[0]}: {error.strerror}") from None
+            trouble = self._waited(child, timeout, stoppable=not as_root)
+            out.seek(max(0, out.seek(0, 2) - 60000))
+            said = out.read().decode("utf-8", "replace")
+        if check and (trouble or child.returncode):
+            words = " ".join(Path(word).name for word in argv[:4])
+            raise Stop(f"{words}: {trouble or f'exit status {child.returncode}'}", said)
+        return said
+
+    def begin(self, argv):
+        """Start a program of the service manager, without waiting for it."""
+        null = subprocess.DEVNULL
+        become = self._become(as_root=True)
+        return subprocess.Popen(argv, stdin=null, stdout=null, stderr=null, preexec_fn=become)
+
+    def _waited(self, child, timeout, stoppable):
+        """Wait for a program; return why it was ended, where it was."""
+        end = time.time() + timeout
+        while True:
+            try:
+                child.wait(0.05)
+                return ""
+            except subprocess.TimeoutExpired:
+                pass
+            late = time.time() > end
+            if late or (stoppable and not somebody_listens()):
+                end_tree(child)
+                return f"did not end within {timeout:.0f} s" if late else "was stopped"
+
+    def _become_owner(self):
+        user = self.a.get("user")
+        if not user or user == pwd.getpwuid(os.geteuid()).pw_name:
+            return
+        if os.geteuid():
+            raise Stop(f"becoming {user}: only root can; set ansible_become")
+        try:
+            self.owner = pwd.getpwnam(user)
+        except KeyError:
+            raise Stop(f"becoming {user}: there is no such user") from None
+        if not self.root.exists():
+            self.root.mkdir(parents=True)
+            os.chown(str(self.root), self.owner.pw_uid, self.owner.pw_gid)
+        os.setegid(self.owner.pw_gid)
+        os.seteuid(self.owner.pw_uid)
+
+    def _become(self, as_root):
+        """Return what a child does first: root for the services, the owner for all else."""
+        if not self.owner:
+            return None
+
+        def become():
+            os.seteuid(0)
+            os.setegid(0)
+            if not as_root:
+                os.initgroups(self.owner.pw_name, self.owner.pw_gid)
+                os.setgid(self.owner.pw_gid)
+                os.setuid(self.owner.pw_uid)
+
+        return become
+
+    def _epoch(self):
+        return int(self.a.get("epoch") or 0)  # 0: a person runs the playbook by hand
+
+    def _refuse_late(self):
+        state = self.state()
+        if 0 < self._epoch() < int(state.get("epoch", 0)):
+            newer = state.get("operation") or state["epoch"]
+            raise Stop(f"a newer operation, {newer}, was on this host since: this one is too late")
+
+    def _end_holder(self, number):
+        try:
+            os.killpg(int(os.pread(self.lock, 20, 0)), number)
+        except (ValueError, OSError):
+            pass
+
+
+class Services:
+    """The application's services, under systemd or supervisor, and whether they are well."""
+
+    def __init__(self, arguments, host):
+        self.a, self.host, self.names = arguments, host, arguments.get("services") or []
+        self.supervisor = arguments.get("manager") == "supervisor"
+
+    def restart(self):
+        """Restart them gracefully: what they are answering, they answer to the end."""
+        if not self.names:
+            return ""
+        patience = float(self.a["drain_timeout"]) + 60
+        try:
+            return self._manage("restart", *self.names, timeout=patience, check=True)
+        except Stop as stop:
+            # supervisorctl complains about a service that did not run before, and starts it.
+            if all(state in UP for state, _ in self.states()):
+                return stop.output
+            text = f"{', '.join(self.names)} does not start: {last(stop.output)}"
+            raise Stop(text, f"{self.logs()}\n{stop.output}") from None
+
+    def states(self):
+        """Return state and process of every service."""
+        if self.supervisor:
+            said = self._manage("status", *self.names)
+            found = re.findall(r"^\S+ +([A-Z]+)(?: +pid (\d+))?", said, re.MULTILINE)
+        else:
+            said = self._manage("show", "-p", "ActiveState", "-p", "MainPID", *self.names)
+            states = re.findall(r"^ActiveState=(.*)", said, re.MULTILINE)
+            pids = re.findall(r"^MainPID=(.*)", said, re.MULTILINE)
+            found = list(zip(states, pids))  # noqa: B905 - 3.10
+        return found or [("missing", "")]
+
+    def kill(self):
+        """Stop what may hang without waiting for its grace; a restart must follow.
+
+        They are asked to stop first: what is killed while it should run is started again at once,
+        and a server that is asked to stop while it starts may not hear it.
+        """
+        if not self.supervisor:
+            self._manage("stop", "--no-block", *self.names)
+            self._manage("kill", "--signal=SIGKILL", *self.names)
+            return
+        pids = [int(pid) for _, pid in self.states() if pid]
+        stop = self.host.begin([*shlex.split(self.a["supervisorctl"]), "stop", *self.names])
+        end = time.time() + 5
+        while time.time() < end and stop.poll() is None:
+            if any(state == "STOPPING" for state, _ in self.states()):
+                break
+        for pid in pids:
+            signal_all(tree(pid), signal.SIGKILL)
+        stop.wait(60)
+
+    def logs(self):
+        """Return the tail of what they wrote lately, where that can be had."""
+        said = []
+        for name in self.names:
+            if self.supervisor:
+                both = [
+                    self._manage("tail", "-6000", name, where) for where in ("stdout", "stderr")
+                ]
+                said += [text for text in both if "ERROR (no log" not in text]
+            else:
+                unit = ["journalctl", "--no-pager", "-o", "cat", "-n", TAIL, "-u", name]
+                said.append(self.host.run(unit, as_root=True, check=False, timeout=10))
+        return "\n".join(text for text in said if text.strip())
+
+    def well(self, release, timeout):
+        """Return, in a sentence, how they are well on a release; raises Stop when they are not."""
+        if not self.a.get("health"):
+            return self._stay_up()
+        commit, name = self.host.must_have(release), self.a["host"]
+        begun = looked = time.time()
+        while True:
+            left = begun + float(timeout) - time.time()
+            trouble, body = self._asked(commit, min(5.0, max(0.2, left)))
+            now = time.time()
+            if not trouble:
+                return f"answers with {commit[:7]} after {now - begun:.1f} s"
+            over = left <= 0 or not somebody_listens()
+            if not over and self.names and now - looked > 2:
+                looked, down = now, [state for state, _ in self.states() if state in DOWN]
+                over, body = bool(down), body or f"{', '.join(self.names)} is {' '.join(down)}"
+            if over:
+                text = f"{name} {trouble} after {now - begun:.0f} s"
+                raise Stop(f"{text}: {body}" if body else text, self.logs())
+            time.sleep(POLL)
+
+    def answers(self, commit):
+        """Tell whether a commit is what answers now."""
+        return bool(self.a.get("health")) and not self._asked(commit, 5)[0]
+
+    def _asked(self, commit, patience):
+        """Ask for the health once; return the trouble or none, and the first line of the answer."""
+        import http.client  # here, since it takes as long as all the others together
+
+        port = int(self.a["port"])
+        web = http.client.HTTPConnection(self.a["address"], port, timeout=patience)
+        try:
+            web.request("GET", self.a["health"], headers={"Connection": "close"})
+            answer = web.getresponse()
+            body = answer.read(65536).decode("utf-8", "replace")
+        except ConnectionRefusedError:
+            return f"refuses connections on port {port}", ""
+        except OSError as error:
+            return f"gives no answer on port {port} ({error})", ""
+        except http.client.HTTPException as error:
+            return f"does not speak HTTP on port {port} ({error!r})", ""
+        finally:
+            web.close()
+        if answer.status != 200:
+            return f"answers {answer.status}", first(body)
+        if commit in body or (answer.getheader("X-Commit") or "").strip() == commit:
+            return "", ""
+        return f"answers 200, but not with commit {commit[:7]},", first(body)
+
+    def _stay_up(self):
+        """Return when each has run for two seconds since the restart, and as the same process."""
+        if not self.names:
+            return "has no services"
+        before, restarted = self.states(), (self.host.state().get("switch") or {}).get("at", 0)
+        time.sleep(max(0.5, min(2, restarted + 2 - time.time())))
+        after, name = self.states(), self.a["host"]
+        for state, _ in before + after:
+            if state not in UP:
+                raise Stop(f"{name}: {', '.join(self.names)} is {state} after it", self.logs())
+        if before != after:
+            raise Stop(f"{name}: {', '.join(self.names)} starts again and again", self.logs())
+        return "runs"
+
+    def _manage(self, *words, timeout=30, check=False):
+        if self.supervisor:
+            argv = shlex.split(self.a["supervisorctl"])
+        else:
+            argv = [*(["sudo", "-n"] if os.getuid() else []), "systemctl"]
+        return self.host.run([*argv, *words], timeout=timeout, as_root=True, check=check)
+
+
+def git(host, *words, cwd="/", **more):
+    """Run git on the host's own repository; it never asks anybody anything."""
+    ssh = os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+    env = dict(os.environ, GIT_TERMINAL_PROMPT="0", GIT_SSH_COMMAND=ssh, LC_ALL="C", **more)
+    quiet = ["-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "safe.directory=*"]
+    return host.run(["git", f"--git-dir={host.root / 'repository'}", *quiet, *words], cwd, env)
+
+
+def have(host, commit):
+    """Tell whether a commit is here; makes the repository where there is none."""
+    place = host.root / "repository"
+    if not place.is_dir():
+        shutil.rmtree(f"{place}.new", ignore_errors=True)
+        host.run(["git", "init", "--quiet", "--bare", f"{place}.new"])
+        Path(f"{place}.new").rename(place)
+        return False
+    try:
+        git(host, "cat-file", "-e", commit + "^{commit}")
+    except Stop:
+        return False
+    return True
+
+
+def get(host, commit, repository):
+    """Fetch one commit; every branch and tag from a server that does not give one by its name."""
+    fetch = ("fetch", "--quiet", "--no-tags", "--force", "--end-of-options", repository)
+    try:
+        git(host, *fetch, commit)
+    except Stop:
+        git(host, *fetch, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        if not have(host, commit):
+            raise Stop(f"fetching: {repository} has no commit {commit}") from None
+
+
+def newest(host):
+    numbers = [re.match(r"(\d{7})-", name) for name in host.listed("releases")]
+    return max([int(found.group(1)) for found in numbers if found] or [0])
+
+
+def lay_out(host, commit, name):
+    """Write the tree of a commit; it gets its name when it is whole."""
+    if name == host.current():
+        raise Stop(f"laying out {name}: it is live already, with another commit")
+    place, temporary = host.root / "releases" / name, host.root / "releases" / f".{name}"
+    for old in (place, temporary):
+        shutil.rmtree(str(old), ignore_errors=True)
+    temporary.mkdir()
+    index = host.root / "releases" / f".{name}.index"
+    where = {"GIT_WORK_TREE": str(temporary), "GIT_INDEX_FILE": str(index)}
+    try:
+        git(host, "read-tree", "--reset", "-u", commit, cwd=temporary, **where)
+    finally:
+        if index.exists():
+            index.unlink()
+    (temporary / "REVISION").write_text(f"{commit}\n")
+    temporary.rename(place)
+
+
+def make_virtualenv(host, release, place):
+    """Build a virtualenv at its own place, since it cannot be moved."""
+    shutil.rmtree(str(place), ignore_errors=True)
+    said = host.run([host.a["python"], "-m", "venv", place])
+    wanted = release / host.a["requirements"]
+    if wanted.exists():
+        pip = [place / "bin" / "python", "-m", "pip", "install", "--no-input", "--quiet"]
+        pip += ["--disable-pip-version-check", *host.a["pip_options"], "-r", wanted]
+        said += host.run(pip, cwd=release)
+    (place / ".complete").touch()
+    return said or f"built {place.name}"
+
+
+def requirements_key(path):
+    """Return the name of the virtualenv that a requirements file needs, with all it includes."""
+    todo, seen, text = [path], set(), b""
+    while todo:
+        file = todo.pop().resolve()
+        if file in seen or not file.is_file():
+            continue
+        seen.add(file)
+        content = file.read_bytes()
+        text += content
+        included = INCLUDED.findall(content.decode("utf-8", "replace"))
+        todo += [file.parent / name for name in included]
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def application_env(host):
+    """Return our environment with the lines of shared/env over it."""
+    env, file = dict(os.environ), host.root / "shared" / "env"
+    for line in file.read_text().splitlines() if file.exists() else []:
+        key, equals, value = line.strip().partition("=")
+        if equals and not key.startswith("#"):
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+            env[key.strip()] = value[1:-1] if quoted else value
+    return env
+
+
+def link(to, place):
+    """Point a link somewhere else, in one instant."""
+    temporary = place.with_name(f"{place.name}.new")
+    if temporary.is_symlink():
+        temporary.unlink()
+    temporary.symlink_to(to)
+    temporary.rename(place)
+
+
+def somebody_listens():
+    """Tell whether anybody still reads our answer: a run that was ended leaves nobody there."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return not any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+
+
+def tree(pid):
+    """Return a process and all that descend from it."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(entry.parent.name)] = int(fields[1])
+    found = [pid]
+    for known in found:
+        found += [child for child, parent in parents.items() if parent == known]
+    return found
+
+
+def signal_all(pids, number):
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except OSError:
+            pass
+
+
+def end_tree(child):
+    """End a program of ours with all that it started; kill what does not end in ten seconds."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        signal_all(tree(child.pid), number)
+        try:
+            child.wait(10)
+            return
+        except subprocess.TimeoutExpired:
+            pass
+
+
+def cleaned(text):
+    return CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def tail(text):
+    lines = [line[:500] for line in cleaned(text).rstrip().splitlines()]
+    return "\n".join(lines[-TAIL:])
+
+
+def first(text):
+    return next((line.strip()[:200] for line in cleaned(text).splitlines() if line.strip()), "")
+
+
+def last(text):
+    return first("\n".join(reversed(text.splitlines()))) or "no output"
+
+
+def short(release):
+    number, _, commit = release.partition("-")
+    return f"{commit[:7]} (release {int(number)})" if number.isdigit() else release
+
+
+def answer(arguments):
+    """Take one step, and return what Ansible is told."""
+    if arguments.get("_ansible_check_mode"):
+        return {"skipped": True, "msg": "a step cannot be tried without doing it"}
+    steps = Steps(arguments)
+    try:
+        steps.host.take()
+        told = dict({"changed": False}, **getattr(steps, arguments["step"])())
+    except Stop as stop:
+        return {"failed": True, "msg": str(stop), "output": tail(stop.output)}
+    except OSError as error:
+        text = f"{error.filename or arguments['step']}: {error.strerror or error}"
+        return {"failed": True, "msg": text, "output": ""}
+    if arguments.get("say"):  # no balancer tells it after us
+        told.update(packlead_say=told["said"], packlead_ok=arguments["step"] != "back")
+    return dict(told, output=tail(told["output"]))
+
+
+if __name__ == "__main__":
+    try:
+        os.setsid()  # so that whoever mends this host can end us with all that we started
+    except PermissionError:
+        pass
+    os.umask(0o022)
+    print(json.dumps(answer(json.loads(ARGUMENTS))))

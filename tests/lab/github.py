@@ -1,0 +1,234 @@
+"""What of GitHub Packlead asks, in GitHub's shapes, told from a real repository.
+
+Commits, statuses, check runs, comparisons, deployments; and signed webhooks after a push. Tests set
+statuses and check runs by `set_status` and `set_check`; `fault` lets it misbehave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from tests.lab import history
+from tests.lab.githistory import NotThere, Repository
+from tests.lab.serving import Server, listen
+from tests.lab.webhooks import Webhooks
+
+STATES = ("error", "failure", "inactive", "in_progress", "queued", "pending", "success")
+Json = dict[str, Any]
+
+
+class GitHub:
+    """The API at `url`, for the one repository lab/kennel."""
+
+    def __init__(self, address: str, path: Path) -> None:
+        self.token = "ghp-lab-token"
+        self.webhooks = Webhooks("lab-webhook-secret")
+        self.deployments: list[Json] = []
+        self.deployment_statuses: dict[int, list[Json]] = {}
+        self.log: list[tuple[str, str, int]] = []  # method, path, status
+        self.pull_requests: dict[str, list[Json]] = {}  # by commit
+        self._statuses: dict[str, list[Json]] = {}
+        self._checks: dict[str, list[Json]] = {}
+        self._faults: list[str] = []
+        self._address, self._repository = address, Repository(path)
+        self._server: Server | None = None
+
+    @property
+    def url(self) -> str:
+        return self._server.url if self._server else ""
+
+    @property
+    def pushed(self) -> str:
+        """Where the repository's hook tells of a push."""
+        return f"{self.url}/pushed"
+
+    def start(self) -> None:
+        app = web.Application(middlewares=[self._guard])
+        at = f"/repos/{history.OWNER}/{history.NAME}"
+        app.add_routes(
+            [
+                web.get(at, self._about),
+                web.get(at + "/commits/{ref:.+}/status", self._combined),
+                web.get(at + "/commits/{ref:.+}/check-runs", self._check_runs),
+                web.get(at + "/commits/{ref:.+}/pulls", self._pulls),
+                web.get(at + "/commits/{ref:.+}", self._commit),
+                web.get(at + "/compare/{base:.+}...{head:.+}", self._compare),
+                web.post(at + "/statuses/{sha}", self._add_status),
+                web.get(at + "/deployments", self._list_deployments),
+                web.post(at + "/deployments", self._deploy),
+                web.get(at + "/deployments/{id}/statuses", self._list_deployment_statuses),
+                web.post(at + "/deployments/{id}/statuses", self._deployment_status),
+                web.post("/pushed", self._pushed),
+            ]
+        )
+        self._server = Server(app, listen(self._address))
+        self._server.start()
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.stop()
+
+    def set_status(self, sha: str, state: str, context: str = "ci/tests", text: str = "") -> None:
+        """Set one commit status: error, failure, pending or success."""
+        one = {
+            "context": context,
+            "state": state,
+            "description": text,
+            "target_url": self._ci(context),
+        }
+        kept = [s for s in self._statuses.get(sha, []) if s["context"] != context]
+        self._statuses[sha] = [*kept, one]
+
+    def set_check(
+        self, sha: str, name: str, conclusion: str = "", status: str = "completed"
+    ) -> None:
+        """Set one check run; without a conclusion it is still in progress."""
+        one = {
+            "id": int(hashlib.sha256(f"{sha}{name}".encode()).hexdigest()[:8], 16),
+            "name": name,
+            "head_sha": sha,
+            "status": status if conclusion else "in_progress",
+            "conclusion": conclusion or None,
+            "html_url": self._ci(name),
+        }
+        kept = [c for c in self._checks.get(sha, []) if c["name"] != name]
+        self._checks[sha] = [*kept, one]
+
+    def fault(self, kind: str, times: int = 1) -> None:
+        """Misbehave for the next calls: 429, 503, slow (5 s) or nonsense."""
+        self._faults += [kind] * times
+
+    def send_push(self, old: str, new: str, ref: str) -> threading.Thread:
+        """Send a push's webhook, signed, from a thread of its own."""
+        return self.webhooks.send("push", self._repository.push_event(old, new, ref))
+
+    def _ci(self, name: str) -> str:
+        return f"https://ci.kennel.example/{name}"
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.path == "/pushed":
+            answer: web.StreamResponse = await handler(request)
+            return answer
+        answer = await self._answer(request, handler)
+        self.log.append((request.method, request.path_qs, answer.status))
+        return answer
+
+    async def _answer(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        fault = self._faults.pop(0) if self._faults else ""
+        if fault == "slow":
+            await asyncio.sleep(5)
+        elif fault == "nonsense":
+            return web.Response(text="<html>unicorn</html>", content_type="text/html")
+        elif fault:
+            headers = {"Retry-After": "1"} if fault == "429" else {}
+            return web.json_response(
+                {"message": "again, later"}, status=int(fault), headers=headers
+            )
+        if request.headers.get("Authorization", "").split(" ")[-1] != self.token:
+            return web.json_response({"message": "Bad credentials"}, status=401)
+        try:
+            answer: web.StreamResponse = await handler(request)
+        except NotThere as error:
+            return web.json_response({"message": f"No commit found for SHA: {error}"}, status=422)
+        except web.HTTPNotFound:
+            return web.json_response({"message": "Not Found"}, status=404)
+        except (KeyError, ValueError) as error:
+            return web.json_response({"message": f"Validation Failed: {error}"}, status=422)
+        return answer
+
+    async def _about(self, request: web.Request) -> web.Response:
+        return web.json_response(self._repository.about())
+
+    async def _commit(self, request: web.Request) -> web.Response:
+        return web.json_response(self._repository.commit(request.match_info["ref"], files=True))
+
+    async def _compare(self, request: web.Request) -> web.Response:
+        base, head = request.match_info["base"], request.match_info["head"]
+        return web.json_response(self._repository.compare(base, head))
+
+    async def _combined(self, request: web.Request) -> web.Response:
+        sha = self._repository.resolve(request.match_info["ref"])
+        told = self._statuses.get(sha, [])
+        states = {s["state"] for s in told}
+        state = "failure" if states & {"error", "failure"} else "pending"
+        if states == {"success"}:
+            state = "success"
+        return web.json_response(
+            {"sha": sha, "state": state, "statuses": told, "total_count": len(told)}
+        )
+
+    async def _check_runs(self, request: web.Request) -> web.Response:
+        runs = self._checks.get(self._repository.resolve(request.match_info["ref"]), [])
+        return web.json_response({"total_count": len(runs), "check_runs": runs})
+
+    async def _pulls(self, request: web.Request) -> web.Response:
+        sha = self._repository.resolve(request.match_info["ref"])
+        return web.json_response(self.pull_requests.get(sha, []))
+
+    async def _add_status(self, request: web.Request) -> web.Response:
+        sha, told = self._repository.resolve(request.match_info["sha"]), await request.json()
+        self.set_status(
+            sha, told["state"], told.get("context", "default"), told.get("description", "")
+        )
+        return web.json_response(self._statuses[sha][-1], status=201)
+
+    async def _list_deployments(self, request: web.Request) -> web.Response:
+        wanted = request.query.get("environment")
+        found = [d for d in self.deployments if wanted in (None, d["environment"])]
+        return web.json_response(found[::-1])
+
+    async def _deploy(self, request: web.Request) -> web.Response:
+        told = await request.json()
+        number = len(self.deployments) + 1
+        made = {
+            "id": number,
+            "sha": self._repository.resolve(told["ref"]),
+            "ref": told["ref"],
+            "task": told.get("task", "deploy"),
+            "environment": told.get("environment", "production"),
+            "description": told.get("description"),
+            "payload": told.get("payload", {}),
+            "created_at": _now(),
+            "statuses_url": f"{request.url}/{number}/statuses",
+        }
+        self.deployments.append(made)
+        self.deployment_statuses[number] = []
+        return web.json_response(made, status=201)
+
+    async def _list_deployment_statuses(self, request: web.Request) -> web.Response:
+        return web.json_response(self._of(request)[::-1])
+
+    async def _deployment_status(self, request: web.Request) -> web.Response:
+        told, kept = await request.json(), self._of(request)
+        if told["state"] not in STATES:
+            raise ValueError(f"state {told['state']!r}")
+        keys = ("state", "description", "log_url", "environment_url", "environment")
+        kept.append(
+            {"id": len(kept) + 1, "created_at": _now(), **{k: told.get(k, "") for k in keys}}
+        )
+        return web.json_response(kept[-1], status=201)
+
+    def _of(self, request: web.Request) -> list[Json]:
+        try:
+            return self.deployment_statuses[int(request.match_info["id"])]
+        except (KeyError, ValueError):
+            raise web.HTTPNotFound from None
+
+    async def _pushed(self, request: web.Request) -> web.Response:
+        for line in (await request.text()).splitlines():
+            old, new, ref = line.split(" ", 2)
+            if self.webhooks.url:
+                self.send_push(old, new, ref)
+        return web.Response()
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,75 @@
+"""Misbehaviour on command, seen through Slack's own client and its default retries."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from tests.lab.slack import Slack
+
+PLAN = {
+    "type": "plan",
+    "title": "Deploying",
+    "tasks": [{"type": "task_card", "task_id": "a", "title": "Build", "status": "pending"}],
+}
+SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "deploying"}}
+
+
+def test_busy(slack: Slack, client: WebClient) -> None:
+    slack.fault("chat.postMessage", "429", times=2, retry_after=7)
+    for _ in range(2):
+        with pytest.raises(SlackApiError) as caught:
+            client.chat_postMessage(channel="C0PROD", text="x")
+        assert caught.value.response.headers["retry-after"] == "7"
+    client.chat_postMessage(channel="C0PROD", text="x")
+    assert [call.status for call in slack.calls] == [429, 429, 200]
+
+
+def test_broken_for_a_while(slack: Slack, client: WebClient) -> None:
+    fault = slack.fault("*", "503", seconds=60)
+    with pytest.raises(SlackApiError):
+        client.chat_postMessage(channel="C0PROD", text="x")
+    fault.clear()
+    client.chat_postMessage(channel="C0PROD", text="x")
+    assert fault.count == 1
+
+
+def test_lost_is_done_all_the_same(slack: Slack, client: WebClient) -> None:
+    slack.fault("chat.postMessage", "lost")
+    client.chat_postMessage(channel="C0PROD", text="x")  # the SDK posts it again by itself
+    assert len(slack.messages("C0PROD")) == 2
+
+
+def test_dropped_is_not_done(slack: Slack) -> None:
+    slack.fault("chat.postMessage", "dropped")
+    client = WebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+    with pytest.raises(OSError):
+        client.chat_postMessage(channel="C0PROD", text="x")
+    assert slack.messages("C0PROD") == []
+
+
+def test_slow(slack: Slack, client: WebClient) -> None:
+    slack.fault("chat.postMessage", "slow", seconds=0.2)
+    since = time.monotonic()
+    client.chat_postMessage(channel="C0PROD", text="x")
+    assert time.monotonic() - since >= 0.2
+    assert slack.calls[0].seconds >= 0.2
+
+
+def test_chosen_blocks_are_refused(slack: Slack, client: WebClient) -> None:
+    slack.fault("*", "invalid_blocks", types=("plan",))
+    with pytest.raises(SlackApiError) as caught:
+        client.chat_postMessage(channel="C0PROD", text="x", blocks=[SECTION, PLAN])
+    assert caught.value.response["error"] == "invalid_blocks"
+    client.chat_postMessage(channel="C0PROD", text="x", blocks=[SECTION])
+    slack.clear_faults()
+    client.chat_postMessage(channel="C0PROD", text="x", blocks=[SECTION, PLAN])
+
+
+def test_any_error_of_slack(slack: Slack, client: WebClient) -> None:
+    slack.fault("chat.update", "error", error="edit_window_closed")
+    with pytest.raises(SlackApiError, match="edit_window_closed"):
+        client.chat_update(channel="C0PROD", ts="1.1", text="x")

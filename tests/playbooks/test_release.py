@@ -1,0 +1,255 @@
+"""The host's part of a release, step by step, on a folder of this machine."""
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODULE = Path(__file__).parents[2] / "playbooks" / "library" / "release.py"
+TOKEN = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"
+GIT = {
+    "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@kennel.example",
+    "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@kennel.example",
+    "GIT_CONFIG_GLOBAL": os.devnull, "PATH": os.environ["PATH"],
+}  # fmt: skip
+
+
+class Host:
+    """One host, as Ansible would drive it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.root = folder, folder / "app"
+        self.repository = folder / "repository"
+        self.git("init", "-q", "-b", "master", str(self.repository))
+        self.given: dict[str, Any] = {
+            "root": str(self.root), "host": "prodweb1", "user": "", "services": [],
+            "manager": "supervisor", "supervisorctl": "supervisorctl", "health": "", "port": 0,
+            "address": "127.0.0.1", "timeout": 1, "drain_timeout": 1, "epoch": 7,
+            "operation": "op-7", "repository": str(self.repository), "python": sys.executable,
+            "requirements": "requirements.txt", "pip_options": ["--no-index"],
+        }  # fmt: skip
+
+    def git(self, *words: str) -> str:
+        return subprocess.run(
+            ["git", *words], env=GIT, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def commit(self, **files: str) -> str:
+        for name, text in files.items():
+            (self.repository / name.replace("__", ".")).write_text(text)
+        at = ("-C", str(self.repository))
+        self.git(*at, "add", "-A")
+        self.git(*at, "commit", "-q", "--allow-empty", "-m", "more")
+        return self.git(*at, "rev-parse", "HEAD")
+
+    def script(self, step: str, **more: Any) -> list[str]:
+        text = MODULE.read_text().replace(TOKEN, json.dumps({**self.given, "step": step, **more}))
+        file = self.folder / f"{step}.py"
+        file.write_text(text)
+        return [sys.executable, str(file)]
+
+    def take(self, step: str, **more: Any) -> dict[str, Any]:
+        done = subprocess.run(self.script(step, **more), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def release(self, commit: str, number: int) -> str:
+        """Make a release ready, without building anything."""
+        name = self.take("fetch", commit=commit, release=number)["release"]
+        (self.root / "virtualenvs" / "k").mkdir(exist_ok=True)
+        link = self.root / "releases" / name / "virtualenv"
+        if not link.is_symlink():
+            link.symlink_to("../../virtualenvs/k")
+        return name
+
+    @property
+    def live(self) -> str:
+        return os.readlink(self.root / "current")
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return json.loads((self.root / "state.json").read_text())
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_fetch_lays_out_a_commit(host: Host):
+    commit = host.commit(page__html="old", **{"run__sh": "#!/bin/sh"})
+    told = host.take("fetch", commit=commit, release=12)
+    assert told["release"] == f"0000012-{commit[:12]}"
+    tree = host.root / "releases" / told["release"]
+    assert sorted(p.name for p in tree.iterdir()) == ["REVISION", "page.html", "run.sh"]
+    assert (tree / "REVISION").read_text() == commit + "\n"
+    again = host.take("fetch", commit=commit, release=12)
+    assert again["release"] == told["release"]
+    assert again["output"] == f"{commit} was here already"
+    assert host.state == {"epoch": 7, "operation": "op-7"}
+
+
+def test_a_person_at_the_keyboard_gets_the_next_number(host: Host):
+    commit = host.commit(a="1")
+    host.take("fetch", commit=commit, release=41)
+    assert host.take("fetch", commit=commit, epoch=0)["release"].startswith("0000042-")
+    assert host.state["epoch"] == 7, "and takes no epoch from the bot"
+
+
+def test_fetch_says_what_is_missing(host: Host):
+    host.commit(a="1")
+    told = host.take("fetch", commit="f" * 40, release=1)
+    assert told["failed"] and f"has no commit {'f' * 40}" in told["msg"]
+    told = host.take("fetch", commit="--upload-pack=id", release=1)
+    assert told["msg"] == "fetching: '--upload-pack=id' is not a whole commit"
+    told = host.take("fetch", commit="a" * 40, release=1, repository="/no/such/place")
+    assert told["failed"] and "/no/such/place" in told["output"]
+
+
+def test_a_virtualenv_is_built_once_for_the_same_requirements(host: Host):
+    first, second = host.commit(requirements__txt="-r more.txt\n", more__txt=""), host.commit(a="2")
+    third = host.commit(more__txt="# changed\n")
+    keys = []
+    for number, commit in enumerate((first, second, third), 1):
+        name = host.take("fetch", commit=commit, release=number)["release"]
+        told = host.take("build", release=name)
+        assert "failed" not in told, told
+        keys.append((host.root / "releases" / name / "virtualenv").resolve())
+        assert ("have not changed" in told["output"]) == (number == 2)
+    assert keys[0] == keys[1] != keys[2]
+    assert (keys[0] / "bin" / "python").exists()
+
+
+def test_a_virtualenv_that_was_left_half_done_is_built_anew(host: Host):
+    commit = host.commit(requirements__txt="no-such-package-here==1\n")
+    name = host.take("fetch", commit=commit, release=1)["release"]
+    key = hashlib.sha256(b"no-such-package-here==1\n").hexdigest()[:16]
+    (host.root / "virtualenvs" / key).mkdir()
+    told = host.take("build", release=name)
+    assert told["failed"]
+    assert told["msg"] == "python -m pip install: exit status 1"
+    assert "no-such-package-here" in told["output"]
+    assert not (host.root / "releases" / name / "virtualenv").exists()
+
+
+def test_switch_and_back(host: Host):
+    old = host.release(host.commit(a="1"), 1)
+    host.take("switch", release=old)
+    assert host.take("health")["output"] == "has no services"
+    new = host.release(host.commit(a="2"), 2)
+    host.take("switch", release=new)
+    assert host.live == f"releases/{new}"
+    assert host.take("switch", release=new), "taking the step again keeps where it came from"
+    told = host.take("back")
+    assert (host.live, told["back_on"]) == (f"releases/{old}", old)
+    assert host.take("back")["output"] == "it was not switched yet"
+
+
+def test_the_first_release_has_nothing_to_go_back_to(host: Host):
+    new = host.release(host.commit(a="1"), 1)
+    host.take("switch", release=new)
+    assert host.take("back")["msg"] == f"going back: there was no release before {new}"
+
+
+def test_mend_finishes_or_undoes_what_was_begun(host: Host):
+    old = host.release(host.commit(a="1"), 1)
+    host.take("switch", release=old)
+    assert host.take("mend")["said"].startswith("is well on"), "it was restarted on it, and is well"
+    assert host.take("mend")["said"].startswith("keeps")
+    new = host.release(host.commit(a="2"), 2)
+    state = {**host.state, "switch": {"from": old, "to": new, "phase": "begun"}}
+    (host.root / "state.json").write_text(json.dumps(state))
+    told = host.take("mend")
+    assert told["said"] == f"is back on {old[8:15]} (release 1)"
+    assert host.live == f"releases/{old}"
+    assert host.state["switch"] is None
+
+
+def test_an_older_operation_is_refused(host: Host):
+    commit = host.commit(a="1")
+    host.take("fetch", commit=commit, release=1)
+    host.take("fetch", commit=commit, release=2, epoch=9, operation="op-9")
+    told = host.take("fetch", commit=commit, release=3)
+    assert told["failed"]
+    assert told["msg"] == "a newer operation, op-9, was on this host since: this one is too late"
+
+
+def test_clean_keeps_the_newest_and_what_is_live(host: Host):
+    names = [host.release(host.commit(a=str(n)), n) for n in range(1, 6)]
+    (host.root / "virtualenvs" / "unused").mkdir()
+    host.take("switch", release=names[0])
+    host.take("health")
+    told = host.take("clean", keep=2)
+    assert told["output"] == "took away 2 releases and 1 virtualenvs"
+    left = sorted(p.name for p in (host.root / "releases").iterdir())
+    assert left == [names[0], *names[3:]]
+    refs = host.git("--git-dir", str(host.root / "repository"), "for-each-ref").count("\n") + 1
+    assert refs == 3
+
+
+def test_run_has_the_environment_of_the_host_and_no_shell(host: Host):
+    code = "import os, sys; print(os.environ['KEY'], os.environ['QUOTED'], sys.argv[1:])"
+    name = host.release(host.commit(show__py=code), 1)
+    venv = host.root / "virtualenvs" / "k" / "bin"
+    venv.mkdir(parents=True)
+    (venv / "python").symlink_to(sys.executable)
+    (host.root / "shared" / "env").write_text("# a comment\nKEY=a $(id) b\nQUOTED='x y'\n")
+    told = host.take("run", release=name, argv=["show.py", "$(id)", "{{ 1 }}"])
+    assert told["output"] == "a $(id) b x y ['$(id)', '{{ 1 }}']"
+
+
+def test_only_one_at_a_time_and_mend_ends_what_nobody_waits_for(host: Host):
+    name = host.release(host.commit(wait__py="import time; time.sleep(60)"), 1)
+    venv = host.root / "virtualenvs" / "k" / "bin"
+    venv.mkdir(parents=True)
+    (venv / "python").symlink_to(sys.executable)
+    running = subprocess.Popen(
+        host.script("run", release=name, argv=["wait.py"]), stdout=subprocess.PIPE
+    )
+    lock = (host.root / ".lock").open()
+    while True:  # until it has the lock
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            time.sleep(0.02)
+        except BlockingIOError:
+            break
+    time.sleep(0.2)
+    told = host.take("report", patience=0.3)
+    assert told["failed"] and "waiting for the lock" in told["msg"]
+    assert host.take("mend")["said"] == "has no release yet"
+    assert running.wait(5) == -15
+    running.stdout.close()
+
+
+def test_a_step_ends_when_nobody_listens_any_more(host: Host):
+    name = host.release(host.commit(wait__py="import time; time.sleep(60)"), 1)
+    venv = host.root / "virtualenvs" / "k" / "bin"
+    venv.mkdir(parents=True)
+    (venv / "python").symlink_to(sys.executable)
+    running = subprocess.Popen(
+        host.script("run", release=name, argv=["wait.py"]),
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    time.sleep(0.5)
+    assert running.poll() is None
+    running.stdout.close()
+    running.wait(5)
+
+
+def test_what_programs_print_is_told_plainly(host: Host):
+    noise = "print('\\x1b[31mred\\x1b[0m\\rover'); print('x' * 900); raise SystemExit(4)"
+    name = host.release(host.commit(loud__py=noise), 1)
+    venv = host.root / "virtualenvs" / "k" / "bin"
+    venv.mkdir(parents=True)
+    (venv / "python").symlink_to(sys.executable)
+    told = host.take("run", release=name, argv=["loud.py"])
+    assert told["msg"] == "python loud.py: exit status 4"
+    assert told["output"].splitlines() == ["red", "over", "x" * 500]
