@@ -148,14 +148,14 @@ def _judged(directory: Path, end: Line) -> int:
     if end["why"] == "cancelled":
         raise Cancelled((directory / "cancel").read_text())
     if end["why"] == "lease":
-        raise Lost("running detached: it was ended, since nobody looked after it any more")
+        raise Lost("the run was ended, since nobody looked after it any more")
     return int(end["code"])
 
 
 def _lost(directory: Path) -> Lost:
     said = errors(directory, 3)
     return Lost(
-        "running detached: it vanished without an end" + (f": {said}" if said else ""),
+        "the run vanished without an end" + (f": {said}" if said else ""),
         "a restart of the machine does that, or of a container, or a service manager that ends "
         "all of a service's processes (systemd: KillMode=process)",
     )

@@ -91,6 +91,7 @@ def all_vars(config: Config, environment: str) -> dict[str, Any]:
     """Return the variables of every host; the owner's own come last and win."""
     app, ssh = config.app, config.ssh
     given: dict[str, Any] = {
+        "ansible_connection": "local" if ssh.connection == "local" else "",
         "ansible_port": ssh.port,
         "ansible_user": ssh.user,
         "ansible_ssh_private_key_file": ssh.key,
@@ -98,7 +99,7 @@ def all_vars(config: Config, environment: str) -> dict[str, Any]:
         "packlead_environment": environment,
         "packlead_region": config.aws.region,
         "app_name": app.name,
-        "app_root": app.root,
+        "app_root": app.root.replace("{name}", "{{ inventory_hostname }}"),
         "app_user": app.user or ssh.user,
         "app_repository": app.repository,
         "app_python": app.python,

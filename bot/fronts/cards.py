@@ -58,7 +58,7 @@ class Style(IntEnum):
 
 def card(story: Story, style: Style, commands: Collection[str], again: bool = False) -> Message:
     """Return the root message of an operation as it stands now."""
-    message = {"text": text.escape(_sentence(story), text.TEXT)}
+    message = {"text": _spoken(_sentence(story))}
     if style is Style.TEXT:
         return message
     shown = [blocks.section(_root(story)), *_about(story)]
@@ -75,15 +75,14 @@ def post(lines: Sequence[Line], story: Story, style: Style, again: bool = False)
     said = "\n".join(words.say(line.event) for line in lines)
     if any(line.kind == "plan" for line in lines):
         said = f"the plan: {said}"
-    if again:
-        said = f"{said} ({AGAIN})"
-    message = {"text": text.escape(said, text.TEXT)}
+    mark = [f"({AGAIN})"] if again else []
     if style is Style.TEXT:
-        body = "\n".join(b for line in lines for b in _as_text(line, story))
-        return {"text": text.cut(body, text.TEXT)} if body else message
+        body = "\n".join([*(row for line in lines for row in _as_text(line, story)), *mark])
+        return {"text": text.cut(body, text.TEXT) if body.strip() else "…"}
+    message = {"text": _spoken("\n".join([said, *mark]))}
     shown = [block for line in lines for block in _as_blocks(line, story)]
     if again:
-        shown.append(blocks.small([f"({AGAIN})"]))
+        shown.append(blocks.small(mark))
     return message | {"blocks": blocks.within(shown)}
 
 
@@ -93,7 +92,7 @@ def private(
     """Return an answer that only one person sees; as fixed-width columns where it is a table."""
     lines = [text.clean(line) for line in lines] + ([f"({AGAIN})"] if again else [])
     whole = "\n".join(lines)
-    message = {"text": text.code(whole, text.TEXT) if table else text.escape(whole, text.TEXT)}
+    message = {"text": text.code(whole, text.TEXT) if table else _spoken(whole)}
     if style is Style.TEXT or (len(message["text"]) < text.SECTION and not table):
         return message
     if table:
@@ -291,6 +290,12 @@ def _context(story: Story, again: bool) -> Block:
     if story.ended:
         parts.append(f"ended {text.date(story.ended, '{date_short_pretty} {time}')}")
     return blocks.small(["  ·  ".join(parts), *([AGAIN] if again else [])])
+
+
+def _spoken(said: str) -> str:
+    """Return the text of a message: for notifications and screen readers; it is never empty."""
+    shown = text.escape(said, text.TEXT)
+    return shown if shown.strip() else "…"
 
 
 def _sentence(story: Story) -> str:

@@ -96,7 +96,7 @@ def markup(message: dict):
     yield from walk(message.get("blocks", []))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(EVENTS, max_size=12), ENDS, WORDS.filter(str.strip))
 def test_anything_makes_valid_and_inert_messages(events, end, line):
     made = story(*events, *([end] if end else []), line=line)

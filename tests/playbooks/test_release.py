@@ -253,3 +253,78 @@ def test_what_programs_print_is_told_plainly(host: Host):
     told = host.take("run", release=name, argv=["loud.py"])
     assert told["msg"] == "python loud.py: exit status 4"
     assert told["output"].splitlines() == ["red", "over", "x" * 500]
+
+
+def program(folder: Path, name: str, code: str) -> None:
+    """Put a program of this name where the next step will find it."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{code}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_systemd_is_asked_the_same_way(host: Host, monkeypatch):
+    programs, log = host.folder / "bin", host.folder / "log"
+    program(programs, "sudo", 'shift; exec "$@"')
+    program(programs, "journalctl", "echo Main process exited")
+    program(
+        programs,
+        "systemctl",
+        f"""echo "$@" >> {log}
+case "$1" in show) cat {host.folder}/state ;; restart) test -e {host.folder}/starts ;; esac""",
+    )
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    host.given |= {"manager": "systemd", "services": ["app-web"]}
+    (host.folder / "state").write_text("MainPID=7\nActiveState=active\n")
+    (host.folder / "starts").touch()
+    old = host.release(host.commit(a="1"), 1)
+    assert "failed" not in host.take("switch", release=old)
+    assert host.take("health")["output"] == "runs"
+    new = host.release(host.commit(a="2"), 2)
+    (host.folder / "starts").unlink()
+    (host.folder / "state").write_text("ActiveState=failed\nMainPID=0\n")
+    told = host.take("switch", release=new)
+    assert told["msg"] == "app-web does not start: no output"
+    assert told["output"] == "Main process exited"
+    (host.folder / "starts").touch()
+    (host.folder / "state").write_text("MainPID=7\nActiveState=active\n")
+    assert host.take("back", hard=True)["back_on"] == old
+    assert log.read_text().startswith("restart app-web\n")
+
+
+def test_what_hangs_is_not_waited_for(host: Host, monkeypatch):
+    programs, log = host.folder / "bin", host.folder / "log"
+    program(programs, "sudo", 'shift; exec "$@"')
+    program(
+        programs,
+        "systemctl",
+        f"""echo "$@" >> {log}
+case "$1" in show) echo ActiveState=active; echo MainPID=7 ;; esac""",
+    )
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    host.given |= {"manager": "systemd", "services": ["app-web"]}
+    old = host.release(host.commit(a="1"), 1)
+    new = host.release(host.commit(a="2"), 2)
+    host.take("switch", release=old)
+    host.take("health")
+    host.take("switch", release=new)
+    log.unlink()
+    assert host.take("back", hard=True)["back_on"] == old
+    assert log.read_text().splitlines()[:3] == [
+        "stop --no-block app-web", "kill --signal=SIGKILL app-web", "restart app-web",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_the_application_belongs_to_its_user_and_services_to_root(host: Host):
+    for folder in (host.folder, *list(host.folder.parents)[:3]):
+        folder.chmod(0o755)
+    program(host.folder / "bin", "supervisorctl", "echo web RUNNING pid 7 by $(id -un)")
+    host.given |= {"user": "nobody", "services": ["web"]}
+    host.given["supervisorctl"] = str(host.folder / "bin" / "supervisorctl")
+    commit = host.commit(a="1")
+    subprocess.run(["chown", "-R", "nobody", str(host.repository)], check=True)
+    name = host.take("fetch", commit=commit, release=1)["release"]
+    told = host.take("switch", release=name)
+    assert told["output"].endswith("by root")
+    owners = {p.lstat().st_uid for p in [host.root, *host.root.rglob("*")]}
+    assert owners == {host.repository.stat().st_uid}

@@ -63,6 +63,8 @@ class Ansible:
             code = detached.wait(
                 run, lambda number, line: _tell(story, number, line, tell), cancelled
             )
+        except detached.Lost as lost:
+            raise detached.Lost(f"playing {playbook}: {lost.text}", lost.hint) from None
         finally:
             if detached.state(run) != "running":
                 place.remove()

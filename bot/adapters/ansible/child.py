@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 TOLD = {"msg", "output", "said", "packlead_say", "packlead_ok", "stdout", "stderr", "module_stdout",
@@ -30,13 +30,16 @@ def main(playbook: str, folder: str, inventory: str, variables: str, forks: str)
         out.write(line.encode() + b"\n")
         return False  # and so no file is written for it
 
-    import ansible_runner
+    import ansible_runner  # here, since the bot only wants to know where this file is
 
-    ended = ansible_runner.run(
-        private_data_dir=folder, playbook=playbook, inventory=inventory, extravars=variables,
-        suppress_env_files=True, quiet=True, forks=int(forks), event_handler=handle,
-        settings={"pexpect_timeout": 1}, cancel_callback=lambda: False,
-    )  # fmt: skip
+    try:
+        ended = ansible_runner.run(
+            private_data_dir=folder, playbook=playbook, inventory=inventory, extravars=variables,
+            suppress_env_files=True, quiet=True, forks=int(forks), event_handler=handle,
+            settings={"pexpect_timeout": 1}, cancel_callback=lambda: False,
+        )  # fmt: skip
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # the bot may not be there to do it
     return int(ended.rc)
 
 
@@ -75,5 +78,4 @@ def run_apart(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).mkdir(mode=0o700, exist_ok=True)
     sys.exit(run_apart(sys.argv[1:]))

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from bot.config import Config
 from bot.errors import Misconfigured
 from bot.inventory import inventory
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - ours in it is checked to be nobody else's
+SHARED = (Path("/dev/shm"), Path(tempfile.gettempdir()))  # noqa: S108 - see _base
 KEPT = ("HOME", "USER", "LOGNAME", "PATH", "TZ", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
@@ -112,15 +113,20 @@ def _strategy(name: str) -> dict[str, str]:
 
 
 def _base(run: Path) -> Path:
-    """Return the folder of our private folders: in memory, if nobody else can have a hand in it."""
-    ours = MEMORY / f"packlead-{os.getuid()}"
-    try:
-        ours.mkdir(mode=0o700, exist_ok=True)
-        stat = ours.lstat()
-    except OSError:
-        return run / "private"
-    safe = stat.st_uid == os.getuid() and stat.st_mode & 0o170777 == 0o040700
-    return ours if safe else run / "private"
+    """Return the folder of our private folders: in memory, if nobody else can have a hand in it.
+
+    Its path is short, since ssh's sockets are below it.
+    """
+    for place in SHARED:
+        ours = place / f"packlead-{os.getuid()}"
+        try:
+            ours.mkdir(mode=0o700, exist_ok=True)
+            stat = ours.lstat()
+        except OSError:
+            continue
+        if stat.st_uid == os.getuid() and stat.st_mode & 0o170777 == 0o040700:
+            return ours
+    return run / "private"
 
 
 def _write(path: Path, data: Any) -> None:

@@ -69,12 +69,7 @@ class Hosts:
     @property
     def variables(self) -> dict[str, str]:
         """What belongs below [ansible.vars] in the lab's config."""
-        told = {"supervisorctl": self.supervisorctl, "ansible_python_interpreter": sys.executable}
-        if not self.machine.namespaces:
-            told["app_root"] = self.app_root
-        if not self.ssh:
-            told["ansible_connection"] = "local"
-        return told
+        return {"supervisorctl": self.supervisorctl, "ansible_python_interpreter": sys.executable}
 
     @property
     def wheels(self) -> Path:

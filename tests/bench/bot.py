@@ -1,0 +1,101 @@
+"""The real bot as a process: started on a lab, watched, and ended with all that it runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bot import detached
+from bot.config import load
+from tests.lab.lab import Lab
+from tests.lab.leashed import KEPT
+
+ROOT = Path(__file__).resolve().parents[2]
+READY = "packlead is ready"
+
+
+class Bot:
+    """`packlead up` on a lab; nothing of this process's own environment reaches it."""
+
+    def __init__(self, lab: Lab, more: Mapping[str, str] | None = None) -> None:
+        self.lab, self.data = lab, Path(load(lab.config).data)
+        self.log = lab.folder / "bot.log"
+        self._env = environment(lab) | {"PORT": "0", **(more or {})}
+        self.started = 0.0
+
+    def __enter__(self) -> Self:
+        self.start()
+        self.wait_ready()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error:
+            print(f"{error!r}\nthe bot's log ends with:\n{self.tail()}")
+        self.stop()
+
+    def start(self) -> None:
+        self.log.unlink(missing_ok=True)
+        self.started = time.monotonic()
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "bot", "up"], cwd=ROOT, env=self._env, stdout=out,
+                stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+
+    def wait_ready(self, seconds: float = 30) -> None:
+        """Return when it says that it is ready."""
+        end = time.monotonic() + seconds
+        while READY not in self.log.read_text():
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"the bot does not start:\n{self.tail()}")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End it, and the playbooks that would outlive it."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        runs = [run for run in self.data.glob("runs/*") if detached.state(run) == "running"]
+        for run in runs:
+            (run / "cancel").write_text("the end of the measurement")
+        until = time.monotonic() + 20
+        while any(detached.state(run) == "running" for run in runs):
+            if time.monotonic() > until:
+                raise RuntimeError(f"a playbook does not end: {', '.join(map(str, runs))}")
+            time.sleep(0.1)
+
+    def resident(self) -> tuple[float, float]:
+        """Return the MB that are resident, and those that are its own share (PSS)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        shared = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        return _megabytes("VmRSS", status), _megabytes("Pss", shared)
+
+    def tail(self, lines: int = 20) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def environment(lab: Lab) -> dict[str, str]:
+    """Return the environment of a Packlead on a lab."""
+    kept = {key: value for key, value in os.environ.items() if key in (*KEPT, "PYTHONPATH")}
+    return kept | lab.env
+
+
+def _megabytes(name: str, text: str) -> float:
+    found = re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)
+    return int(found.group(1)) / 1024 if found else 0.0

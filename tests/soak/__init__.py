@@ -1,0 +1,1 @@
+"""Long runs under load: what must never happen, counted."""
