@@ -83,8 +83,8 @@ class Dispatcher:
         return call, Speaker(operation.person)
 
     def _record(self, call: Call, speaker: Speaker, request: Request) -> Reply:
-        known = self.store.get(request.id)
-        if known is None and call.exclusive and (lock := self.store.lock(call.environment)):
+        lock = self.store.lock(call.environment) if call.exclusive else None
+        if lock and self.store.get(request.id) is None:
             raise Busy(
                 words.lock_line(lock, self.store.now()),
                 f"ask {lock.person}, or wait"

@@ -36,10 +36,11 @@ from bot.events import (
 )
 from bot.job import Adapters, Job
 from bot.schema import workers
-from bot.store import Store
+from bot.store import Operation, Store
 
 log = logging.getLogger(__name__)
 QUEUE = "operations"
+LOOKING = 8  # commands that only look, at the same time: a hundred at once must not starve Slack
 ERRORS: dict[str, type[BotError]] = {
     e.__name__: e for e in (Misunderstood, Refused, Busy, Failed, BotError)
 }
@@ -209,9 +210,8 @@ class Engine:
         """Enqueue what was accepted: fronts only write rows, so an enqueue cannot be lost."""
         for operation in self.store.live():
             if operation.state == "queued" and operation.id not in self._fed:
-                # One at a time in an environment, in order; all else runs on its own.
-                partition = operation.environment if operation.exclusive else f"#{operation.number}"
-                with SetWorkflowID(operation.id), SetEnqueueOptions(queue_partition_key=partition):
+                lane = SetEnqueueOptions(queue_partition_key=_lane(operation))
+                with SetWorkflowID(operation.id), lane:
                     DBOS.enqueue_workflow(QUEUE, run_operation, operation.id)
                 self._fed.add(operation.id)
 
@@ -327,6 +327,15 @@ def _narrate(job: Job, command: Any, steps: Remembered, where: Where) -> Event:
             continue
         if (by := job.tell(event)) and not steps.stopped:
             steps.stopped, stop = True, Cancelled(by)
+
+
+def _lane(operation: Operation) -> str:
+    """Return what runs one at a time: an environment; of all that only looks, LOOKING at a time."""
+    if operation.exclusive:
+        return operation.environment
+    if operation.parent:
+        return f"after #{operation.number}"
+    return f"look {operation.number % LOOKING}"
 
 
 def _reason(error: BotError) -> str:

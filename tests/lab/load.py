@@ -166,7 +166,14 @@ class Visitor:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
         status = int(head[0].split()[1])
         headers = dict(line.split(": ", 1) for line in head[1:] if ": " in line)
-        await reader.readexactly(int(headers["content-length"]))
+        if "content-length" in headers:
+            await reader.readexactly(int(headers["content-length"]))
+        elif headers.get("transfer-encoding") == "chunked":
+            while size := int(await reader.readuntil(b"\r\n"), 16):
+                await reader.readexactly(size + 2)
+            await reader.readexactly(2)
+        else:
+            await reader.read()
         if headers.get("connection") == "close":
             self.close()
         return "" if status == 200 else f"answered {status}"

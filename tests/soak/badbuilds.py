@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.request import urlopen
 
 from bot.events import Output
 from tests.bench.asked import Asker, Deploy
@@ -13,6 +11,7 @@ from tests.bench.bot import Bot
 from tests.bench.table import Figure, none
 from tests.lab.lab import Lab
 from tests.lab.load import Load
+from tests.soak.looking import serving
 
 # What each says in its output: the thread must show that.
 SAYS = {
@@ -94,9 +93,4 @@ def seen(lab: Lab) -> World:
     links = {
         name: (lab.machines.host(name).srv / "app/current").readlink().name for name in lab.hosts
     }
-    answers = {}
-    health = lab.fleet.health("prod")
-    for name in health:
-        with urlopen(f"http://{lab.hosts[name]}:8000/healthz", timeout=10) as answer:
-            answers[name] = json.load(answer)["commit"]
-    return World(links, answers, health)
+    return World(links, serving(lab), lab.fleet.health("prod"))
