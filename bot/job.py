@@ -14,7 +14,16 @@ from typing import Any, Protocol, TypeVar, cast, get_type_hints
 
 from pydantic import TypeAdapter
 
-from bot.adapters.aws.records import Balancer, Fleet, Image, Instance, Target
+from bot.adapters.aws.records import (
+    Balancer,
+    Fleet,
+    Image,
+    Instance,
+    Launch,
+    Snapshot,
+    Target,
+    Use,
+)
 from bot.adapters.records import Commit, Live, Outcome
 from bot.config import Config
 from bot.events import Event
@@ -31,6 +40,18 @@ class Aws(Protocol):
     def image(self, instance: Instance, name: str, tags: dict[str, str]) -> Image: ...
     def wait_image(self, id: str, timeout: float = 1800.0) -> Image: ...
     def images(self, environment: str = "") -> tuple[Image, ...]: ...
+    def launch(
+        self, master: Instance, image: str, names: tuple[str, ...], operation: str
+    ) -> tuple[Launch, ...]: ...
+    def wait_running(
+        self, ids: tuple[str, ...], timeout: float = 300.0
+    ) -> tuple[Instance, ...]: ...
+    def terminate(self, ids: tuple[str, ...]) -> None: ...
+    def leave(self, balancer: Balancer, instance_id: str, host: str = "") -> None: ...
+    def uses(self) -> tuple[Use, ...]: ...
+    def deregister(self, image: Image) -> None: ...
+    def orphans(self, environment: str = "") -> tuple[Snapshot, ...]: ...
+    def delete_snapshot(self, id: str) -> None: ...
 
 
 class Git(Protocol):

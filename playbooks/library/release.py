@@ -118,7 +118,7 @@ class Steps:
 
     def mend(self):
         """Make what is live and what runs the same again, after somebody stopped in between."""
-        self.host.remember()
+        self.host.end_operation()
         begun, now = self.host.state().get("switch"), self.host.current()
         if not now:
             return {"said": "has no release yet", "output": ""}
@@ -255,6 +255,11 @@ class Host:
             temporary.write_text(json.dumps(new))
             temporary.rename(self.root / "state.json")
 
+    def end_operation(self):
+        """Note that this operation is over: a step of it that still comes late is refused."""
+        if self._epoch():
+            self.remember(ended=self._epoch())
+
     def run(self, argv, cwd="/", env=None, timeout=1800, as_root=False, check=True):
         """Run a program; return what it printed, or raise Stop with it. No shell is involved."""
         argv = [str(word) for word in argv]
@@ -338,6 +343,9 @@ class Host:
         if 0 < self._epoch() < int(state.get("epoch", 0)):
             newer = state.get("operation") or state["epoch"]
             raise Stop(f"a newer operation, {newer}, was on this host since: this one is too late")
+        over = 0 < self._epoch() <= int(state.get("ended", 0))
+        if over and self.a["step"] not in ("mend", "report"):
+            raise Stop("this operation was ended, and the host mended: this step is too late")
 
     def _end_holder(self, number):
         try:

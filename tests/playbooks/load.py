@@ -15,7 +15,7 @@ class Load:
     def __init__(self, url: str, visitors: int = 3, pause: float = 0.03) -> None:
         self._address, self._pause = urlsplit(url).netloc, pause
         self._end = threading.Event()
-        paths = ["/healthz"] * visitors + ["/big", "/slow?seconds=2"]
+        paths = ["/healthz"] * visitors + ["/big", "/slow?seconds=1"]
         self._threads = [threading.Thread(target=self._visit, args=(path,)) for path in paths]
         self.right, self.wrong = 0, list[str]()
 

@@ -163,6 +163,9 @@ def test_mend_finishes_or_undoes_what_was_begun(host: Host):
     host.take("switch", release=old)
     assert host.take("mend")["said"].startswith("is well on"), "it was restarted on it, and is well"
     assert host.take("mend")["said"].startswith("keeps")
+    told = host.take("switch", release=old)
+    assert told["msg"] == "this operation was ended, and the host mended: this step is too late"
+    host.given["epoch"] = 8
     new = host.release(host.commit(a="2"), 2)
     state = {**host.state, "switch": {"from": old, "to": new, "phase": "begun"}}
     (host.root / "state.json").write_text(json.dumps(state))

@@ -28,8 +28,12 @@ class Story:
         known = config.environments.get(environment)
         balanced = set(known.balancers) if known else set()
         behind = sum(host.type in balanced for host in hosts)
-        self._playbook, self._all = playbook, len(hosts)
-        self._totals = {"switch web": behind, "switch the rest": len(hosts) - behind, "migrate": 1}
+        self._playbook = playbook
+        self._totals = {  # of the steps in which hosts report, one after the other
+            "switch web": behind,
+            "switch the rest": len(hosts) - behind,
+            "mend": len(hosts),
+        }
         self._step, self._play, self._task, self._begun = "", "", "", False
         self._told: set[str] = set()  # hosts that have said something in this step
         self._broken: set[str] = set()  # steps in which something failed
@@ -104,9 +108,7 @@ class Story:
         return self._task in STOP or (self._step == "switch the rest" and "balancer" in self._task)
 
     def _progress(self, detail: str) -> Event:
-        return StepProgress(
-            self._step, detail, len(self._told), self._totals.get(self._step, self._all)
-        )
+        return StepProgress(self._step, detail, len(self._told), self._totals.get(self._step, 0))
 
     def _worked(self, line: Line) -> Iterator[Event]:
         host, result = line.get("host", ""), line.get("result", {})

@@ -90,3 +90,30 @@ class Fleet:
 def in_order(instances: Iterable[Instance]) -> tuple[Instance, ...]:
     """Return instances by type and then by number, as people count them: 2 before 10."""
     return tuple(sorted(instances, key=lambda i: (i.type, i.number, i.name, i.id)))
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One instance that was asked for: the instance, or why AWS gave none."""
+
+    name: str
+    instance: Instance | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Use:
+    """Something that needs an image: an instance, a launch template's version, a scaling group."""
+
+    image: str
+    by: str  # i-0123…, lt-0123… version 3, scaling group web
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot that Packlead's images made and whose image is gone."""
+
+    id: str
+    image: str
+    environment: str
+    created: str  # ISO 8601
