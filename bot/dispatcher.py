@@ -83,7 +83,7 @@ class Dispatcher:
         return call, Speaker(operation.person)
 
     def _record(self, call: Call, speaker: Speaker, request: Request) -> Reply:
-        lock = self.store.lock(call.environment) if call.exclusive else None
+        lock = self.store.locks.of(call.environment) if call.exclusive else None
         if lock and self.store.get(request.id) is None:
             raise Busy(
                 words.lock_line(lock, self.store.now()),

@@ -232,7 +232,9 @@ class History:
         )
 
     def releases(self, environment: str) -> list[Release]:
-        return self._job.step("releases", lambda: self._store.releases(environment), list[Release])
+        return self._job.step(
+            "releases", lambda: self._store.releases.newest(environment), list[Release]
+        )
 
     def lock_line(self, environment: str) -> str:
         """Return who keeps an environment, since when and what for; nothing where nobody does."""
@@ -240,7 +242,7 @@ class History:
         def work() -> str:
             from bot.words import lock_line
 
-            lock = self._store.lock(environment)
+            lock = self._store.locks.of(environment)
             return lock_line(lock, self._store.now()) if lock else ""
 
         return self._job.step("lock", work, str)
@@ -249,7 +251,7 @@ class History:
         mine = self._job.operation
         return self._job.step(
             "begin release",
-            lambda: self._store.begin_release(
+            lambda: self._store.releases.begin(
                 environment, mine.id, commit.id, commit.ref, commit.subject, mine.person
             ),
             Release,
@@ -257,7 +259,7 @@ class History:
 
     def end_release(self, state: str) -> None:
         def work() -> str:
-            self._store.end_release(self._job.operation.id, state)
+            self._store.releases.end(self._job.operation.id, state)
             return state
 
         self._job.step("end release", work, str)

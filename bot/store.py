@@ -2,105 +2,36 @@
 
 The row of an operation is the truth, and the lock: a partial unique index lets one exclusive
 operation run in an environment. The same code on SQLite (WAL) and Postgres. Every verb is one
-transaction; with `patience` it is tried again until the database is back.
+transaction.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
-from bot import schema
 from bot.events import Accepted, Entry, Event, Note, WasCancelled, decode, encode
-from bot.schema import events, locks, notes, operations, releases, seen
+from bot.locks import Lock, Locks
+from bot.notes import Notes
+from bot.operations import LIVE, Operation, read_operation
+from bot.releases import Release, Releases
+from bot.schema import events, operations
 
-T = TypeVar("T")
-LIVE = ("waiting", "queued", "running")
-DAY = 86400.0
-
-
-@dataclass(frozen=True)
-class Operation:
-    """A request that was accepted. `number` is what people call it, and its epoch on the hosts."""
-
-    number: int
-    id: str
-    line: str
-    command: str
-    environment: str
-    person: str
-    front: str
-    state: str  # waiting, queued, running, done, failed, cancelled
-    created: float  # Unix seconds, as the other times
-    audience: Mapping[str, Any] = field(default_factory=dict)
-    exclusive: bool = False
-    parent: str = ""
-    cancelled_by: str = ""
-    started: float | None = None
-    finished: float | None = None
-
-    @property
-    def live(self) -> bool:
-        return self.state in LIVE
+__all__ = ["Lock", "Operation", "Release", "Store"]
 
 
-@dataclass(frozen=True)
-class Lock:
-    """A person keeps an environment for themselves; `until` is None where it has no end."""
-
-    environment: str
-    person: str
-    reason: str
-    since: float
-    until: float | None = None
-
-
-@dataclass(frozen=True)
-class Release:
-    """One numbered deployment of one commit to one environment."""
-
-    environment: str
-    number: int
-    commit: str
-    ref: str
-    subject: str
-    person: str
-    operation: str
-    state: str  # rolling, healthy, failed
-    at: float
-
-
-class Store:
-    """All that is remembered. Thread-safe; opens the database and brings its schema up to date."""
+class Store(Notes):
+    """All that is remembered."""
 
     def __init__(
         self, url: str, patience: float = 0.0, clock: Callable[[], float] = time.time
     ) -> None:
-        self.url, self.patience, self.now = url, patience, clock
-        self.engine = connect(url)
-        schema.upgrade(self.engine)
-
-    def close(self) -> None:
-        self.engine.dispose()
-
-    def transact(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run one transaction; while patience lasts, again when the database is away."""
-        give_up = time.monotonic() + self.patience
-        while True:
-            try:
-                with self.engine.begin() as connection:
-                    return work(connection)
-            except OperationalError:
-                if time.monotonic() >= give_up:
-                    raise
-                time.sleep(0.2)
+        super().__init__(url, patience, clock)
+        self.locks, self.releases = Locks(self), Releases(self)
 
     # -- operations ------------------------------------------------------------------------------
 
@@ -126,7 +57,7 @@ class Store:
                 "audience_kind": (audience or {}).get("kind", ""), "exclusive": exclusive,
                 "parent": parent, "state": "queued", "created": self.now(),
             }  # fmt: skip
-            new = self._insert_once(c, operations, row, operations.c.number)
+            new = self.insert_once(c, operations, row, operations.c.number)
             if new:
                 before = c.execute(
                     sa.select(operations.c.number)
@@ -140,7 +71,7 @@ class Store:
                 ).first()
                 behind = f"#{before.number}" if exclusive and before else ""
                 self._append(c, id, "accepted", Accepted(line, person, front, behind))
-            return _operation(c.execute(_by_id(id)).one()), new is not None
+            return read_operation(c.execute(_by_id(id)).one()), new is not None
 
         return self.transact(work)
 
@@ -153,7 +84,7 @@ class Store:
             else (operations.c.id == id)
         )
         row = self.transact(lambda c: c.execute(query).first())
-        return _operation(row) if row else None
+        return read_operation(row) if row else None
 
     def live(self, environment: str = "") -> list[Operation]:
         """Return what has not ended yet, oldest first."""
@@ -243,132 +174,7 @@ class Store:
             or 0
         )
 
-    # -- audiences, deliveries -------------------------------------------------------------------
-
-    def note(self, audience: str, operation: str) -> dict[str, Any]:
-        """Return where an audience stands in an operation's log."""
-        query = sa.select(notes.c.data).where(
-            notes.c.audience == audience, notes.c.operation == operation
-        )
-        return dict(self.transact(lambda c: c.execute(query).scalar()) or {})
-
-    def keep_note(self, audience: str, operation: str, data: Mapping[str, Any]) -> None:
-        """Remember where an audience stands; `"finished": True` means it has told all."""
-        row = {
-            "audience": audience, "operation": operation, "data": dict(data),
-            "finished": bool(data.get("finished")),
-        }  # fmt: skip
-
-        def work(c: sa.Connection) -> None:
-            update = notes.update().where(
-                notes.c.audience == audience, notes.c.operation == operation
-            )
-            changed = c.execute(update.values(data=row["data"], finished=row["finished"]))
-            if not changed.rowcount:
-                c.execute(notes.insert().values(row))
-
-        self.transact(work)
-
-    def unfinished(self, audience: str) -> list[Operation]:
-        """Return the operations of which an audience has not yet told everything."""
-        joined = operations.outerjoin(
-            notes, (notes.c.operation == operations.c.id) & (notes.c.audience == audience)
-        )
-        query = (
-            sa.select(operations)
-            .select_from(joined)
-            .where(
-                operations.c.audience_kind == audience,
-                sa.or_(notes.c.finished.is_(None), ~notes.c.finished),
-            )
-        )
-        return self._operations(query.order_by(operations.c.number))
-
-    def once(self, key: str, seconds: float | None = None) -> bool:
-        """Return True the first time a key is seen; it is kept a day, or as long as told."""
-
-        def work(c: sa.Connection) -> bool:
-            now = self.now()
-            c.execute(seen.delete().where(seen.c.until < now))
-            row = {"key": key, "until": now + (seconds or DAY)}
-            return self._insert_once(c, seen, row, seen.c.key) is not None
-
-        return self.transact(work)
-
-    # -- locks and releases ----------------------------------------------------------------------
-
-    def lock(self, environment: str) -> Lock | None:
-        """Return the person's lock on an environment, unless it has expired."""
-        row = self.transact(
-            lambda c: c.execute(sa.select(locks).where(locks.c.environment == environment)).first()
-        )
-        if row is None or (row.until is not None and row.until < self.now()):
-            return None
-        return Lock(**row._asdict())
-
-    def take_lock(self, lock: Lock) -> Lock:
-        """Insert a lock, or return the one that is in force; compare to see whose it is."""
-
-        def work(c: sa.Connection) -> Lock:
-            expired = (locks.c.environment == lock.environment) & (locks.c.until < self.now())
-            c.execute(locks.delete().where(expired))
-            self._insert_once(c, locks, vars(lock), locks.c.environment)
-            query = sa.select(locks).where(locks.c.environment == lock.environment)
-            return Lock(**c.execute(query).one()._asdict())
-
-        return self.transact(work)
-
-    def drop_lock(self, lock: Lock) -> bool:
-        """Remove a lock if it is still this very one."""
-        where = (locks.c.environment == lock.environment) & (locks.c.since == lock.since)
-        return self.transact(lambda c: c.execute(locks.delete().where(where)).rowcount > 0)
-
-    def begin_release(
-        self, environment: str, operation: str, commit: str, ref: str, subject: str, person: str
-    ) -> Release:
-        """Number a new release of an environment; the same one again for the same operation."""
-
-        def work(c: sa.Connection) -> Release:
-            mine = sa.select(releases).where(releases.c.operation == operation)
-            if (row := c.execute(mine).first()) is None:
-                newest = sa.select(sa.func.max(releases.c.number)).where(
-                    releases.c.environment == environment
-                )
-                values = {
-                    "environment": environment, "number": (c.execute(newest).scalar() or 0) + 1,
-                    "commit": commit, "ref": ref, "subject": subject, "person": person,
-                    "operation": operation, "state": "rolling", "at": self.now(),
-                }  # fmt: skip
-                c.execute(releases.insert().values(values))
-                row = c.execute(mine).one()
-            return Release(**row._asdict())
-
-        return self.transact(work)
-
-    def end_release(self, operation: str, state: str) -> None:
-        """Say how an operation's release ended: healthy or failed."""
-        where = releases.update().where(releases.c.operation == operation)
-        self.transact(lambda c: c.execute(where.values(state=state)))
-
-    def releases(self, environment: str, limit: int = 20) -> list[Release]:
-        """Return an environment's releases, newest first."""
-        query = (
-            sa.select(releases)
-            .where(releases.c.environment == environment)
-            .order_by(releases.c.number.desc())
-            .limit(limit)
-        )
-        rows = self.transact(lambda c: c.execute(query).all())
-        return [Release(**row._asdict()) for row in rows]
-
     # -- below -----------------------------------------------------------------------------------
-
-    def _insert_once(
-        self, c: sa.Connection, table: sa.Table, row: Mapping[str, Any], answer: sa.Column[Any]
-    ) -> Any:
-        dialect: Any = sqlite if self.engine.dialect.name == "sqlite" else postgresql
-        statement = dialect.insert(table).values(row).on_conflict_do_nothing()
-        return c.execute(statement.returning(answer)).scalar()
 
     def _append(self, c: sa.Connection, operation: str, key: str, event: Event) -> None:
         # The row lock puts the numbers of one operation's entries in the order of their commits.
@@ -377,7 +183,7 @@ class Store:
         )
         kind, data = encode(event)
         row = {"operation": operation, "key": key, "at": self.now(), "kind": kind, "data": data}
-        self._insert_once(c, events, row, events.c.number)
+        self.insert_once(c, events, row, events.c.number)
 
     def _move(self, c: sa.Connection, id: str, states: Iterable[str], **values: Any) -> bool:
         where = (operations.c.id == id) & operations.c.state.in_(tuple(states))
@@ -385,7 +191,7 @@ class Store:
         return c.execute(update.returning(operations.c.id)).first() is not None
 
     def _operations(self, query: sa.Select[Any]) -> list[Operation]:
-        return [_operation(row) for row in self.transact(lambda c: c.execute(query).all())]
+        return [read_operation(row) for row in self.transact(lambda c: c.execute(query).all())]
 
     def _entries(self, where: sa.ColumnElement[bool], after: int, limit: int) -> list[Entry]:
         query = sa.select(events).where(where, events.c.number > after)
@@ -394,32 +200,5 @@ class Store:
         return [Entry(r.number, r.operation, r.key, r.at, decode(r.kind, r.data)) for r in rows]
 
 
-def connect(url: str) -> sa.Engine:
-    """Open the database of a URL such as sqlite:///packlead.db or postgresql://…"""
-    if not url.startswith("sqlite"):
-        url = url.replace("postgres://", "postgresql://", 1)
-        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        return sa.create_engine(url, pool_pre_ping=True)
-    engine = sa.create_engine(url, json_serializer=json.dumps)
-
-    @sa.event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves
-        for pragma in ("journal_mode=wal", "busy_timeout=5000", "synchronous=full"):
-            connection.execute(f"pragma {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
 def _by_id(id: str) -> sa.Select[Any]:
     return sa.select(operations).where(operations.c.id == id)
-
-
-def _operation(row: Any) -> Operation:
-    values = row._asdict()
-    values.pop("audience_kind")
-    return Operation(**values)

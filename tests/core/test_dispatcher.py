@@ -58,7 +58,7 @@ def test_a_member_of_a_user_group_may_what_the_group_may(ask):
 
 
 def test_a_locked_environment_says_by_whom_since_when_and_for_what(ask, store):
-    store.take_lock(Lock("prod", "bob", "moving the database", time.time() - 120))
+    store.locks.take(Lock("prod", "bob", "moving the database", time.time() - 120))
     reply = ask("U0ADA", "deploy prod master")
     assert reply.text == ("bob keeps prod since 2 min ago: moving the database\nask bob, or wait")
     assert not reply.ok and store.live() == []
@@ -67,7 +67,7 @@ def test_a_locked_environment_says_by_whom_since_when_and_for_what(ask, store):
 
 
 def test_an_expired_lock_stops_nobody(ask, store):
-    store.take_lock(Lock("prod", "bob", "lunch", time.time() - 120, time.time() - 60))
+    store.locks.take(Lock("prod", "bob", "lunch", time.time() - 120, time.time() - 60))
     assert ask("U0ADA", "deploy prod master").ok
 
 

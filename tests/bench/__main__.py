@@ -1,0 +1,57 @@
+"""Bench: what Packlead costs, and what it saves.
+
+    python -m tests.bench [roll|overhead|inventory|acks|idle] [--runs 3]
+
+Prints a table; the exit status is 1 where something is lost that may never be, and where a figure
+could not be measured. A ratio or a size above what is wanted is only marked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from tests.bench import acks, idle, overhead, roll
+from tests.bench.bot import ROOT
+from tests.bench.table import Figure, show
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("which", nargs="*", help="all of them where nothing is said")
+    parser.add_argument("--runs", type=int, default=3, help="of each, for the medians")
+    given = parser.parse_args()
+    measures = {
+        "idle": lambda: idle.measure(max(given.runs, 5)),
+        "acks": lambda: acks.measure(given.runs),
+        "inventory": lambda: inventory(given.runs),
+        "roll": lambda: roll.measure(given.runs),
+        "overhead": lambda: overhead.measure(given.runs),
+    }
+    if unknown := set(given.which) - set(measures):
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(measures)}")
+    return show(measures, given.which or list(measures))
+
+
+def inventory(runs: int) -> Iterator[Figure]:
+    """Figure f, which prints its own lines."""
+    words = [sys.executable, "-m", "tests.bench.inventory", "--runs", str(runs)]
+    ran = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    for line in ran.stdout.splitlines():
+        if line.startswith("f:"):
+            name, _, measured = line.partition(": ratio ")
+            ratio = float(measured.split()[0])
+            size, _, times = name.partition(" instances: ")
+            wanted = f"≤ {INVENTORY}" if size.endswith(" 1000") else ""
+            over = bool(wanted) and ratio > INVENTORY
+            yield Figure(f"f. inventory, {size.split()[-1]} instances", f"{measured} ({times})", wanted, over)
+    if ran.returncode:
+        yield Figure("f. inventory", ran.stdout.strip()[-300:], broken=True)
+
+
+INVENTORY = 0.3
+
+if __name__ == "__main__":
+    sys.exit(main())

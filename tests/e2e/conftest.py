@@ -1,0 +1,114 @@
+"""The whole of it: one lab a worker of pytest, the bot as a real process in it, people who talk.
+
+After every test all is well again, by the test's own doing: the hosts serve behind their balancers,
+nothing runs, nobody holds an environment, and Slack had nothing to refuse and nobody to wake.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.config import load
+from bot.store import Store
+from tests.e2e.people import Person
+from tests.e2e.process import Bot, Packlead
+from tests.e2e.world import World, until
+from tests.lab.lab import Lab
+
+HERE = Path(__file__).parent
+CONFIG = {
+    # There is a puppycrate in the config, but not (yet) one instance of it.
+    "environments": {"puppycrate": {"channel": "C0OPS", "branch": "master"}},
+    "types": {"web": {"health_timeout": 5}},
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    with Lab(config=CONFIG) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def house(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The lab, and a bot that is installed in its Slack as its own manifest asks for it."""
+    env = {**lab.env, "PORT": "0"}
+    lab.slack.install(json.loads(Packlead(env, "manifest").ends(0).out))
+    bot = Bot(env, tmp_path_factory.mktemp("bot") / "log")
+    config = load(lab.config)
+    Path(config.data).mkdir(parents=True, exist_ok=True)
+    store = Store(f"sqlite:///{config.data}/packlead.db")
+    yield World(lab, config, store, bot)
+    store.close()
+    bot.stop()
+
+
+@pytest.fixture
+def world(house: World) -> Iterator[World]:
+    """The bot runs, and after the test all is well."""
+    if not house.bot.lives:
+        house.bot.start()
+    slack = house.lab.slack
+    refused, mentions = len(slack.refused), len(slack.mentions)
+    yield house
+    slack.clear_faults()
+    house.lab.aws.faults.clear()
+    if not house.bot.lives:
+        house.bot.start()
+    until(lambda: not house.store.live(), 45, lambda: f"{house.store.live()} ends")
+    until(lambda: not [*house.hosts.wrong()], 10, lambda: "; ".join(house.hosts.wrong()))
+    assert slack.refused[refused:] == [], "Slack refused something"
+    assert slack.mentions[mentions:] == [], "everybody in a channel was called"
+    for environment in house.config.environments:
+        assert house.store.lock(environment) is None, f"{environment} is still locked"
+
+
+@pytest.fixture
+def people(world: World) -> Callable[[str], Person]:
+    return lambda name: Person(f"U0{name.upper()}", world)
+
+
+@pytest.fixture
+def ada(world: World) -> Person:
+    return Person("U0ADA", world)
+
+
+@pytest.fixture
+def bob(world: World) -> Person:
+    return Person("U0BOB", world)
+
+
+@pytest.fixture
+def commit(world: World, request: pytest.FixtureRequest) -> Callable[[], tuple[str, str]]:
+    """Push a commit that no other test has, to a branch of its own: (branch, commit)."""
+    count = iter(range(100))
+
+    def push() -> tuple[str, str]:
+        number, name = next(count), request.node.name.split("[")[0].removeprefix("test_")
+        branch = f"e2e/{name}-{number}"[:80]
+        files = {"e2e.txt": f"{name} {number}\n"}
+        return branch, world.lab.git.commit(branch, files, f"Say {name[:40]} {number}")
+
+    return push
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Where one fails, show what Slack shows and what the bot has logged."""
+    report = yield
+    house = getattr(item, "funcargs", {}).get("world")
+    if house is not None and report.failed:
+        transcript = house.lab.slack.transcript()
+        report.sections.append(("Slack", "\n".join(transcript.splitlines()[-80:])))
+        report.sections.append(("the bot's log", house.bot.tail()))
+    return report

@@ -1,0 +1,233 @@
+"""What people say and see: `deploy = ada.says("/deploy prod master"); deploy.ends("done")`."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+from bot.events import Event, Output, Planned, StepEnded, StepProgress, StepStarted
+from bot.fronts.poster import KIND
+from bot.store import Operation
+from tests.e2e.world import World, until
+from tests.lab.slack.records import Message
+
+BOT = "U0PACKLEAD"
+CHANNELS = ("C0PROD", "C0PUPPY", "C0OPS")
+ACCEPTED = re.compile(r"accepted as #(\d+)")
+SAID_AGAIN = "said again"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody in Slack."""
+
+    id: str
+    world: World
+
+    def says(self, text: str, channel: str = "C0PROD", thread: str = "") -> Asked:
+        """Type a slash command, or mention the bot; it is heard within Slack's three seconds."""
+        slack, before = self.world.lab.slack, len(self.hears())
+        if text.startswith("/"):
+            name, _, rest = text.partition(" ")
+            delivery = slack.command(self.id, name, rest, channel)
+            answer = str((delivery.answer or {}).get("text", ""))
+        else:
+            delivery = slack.mention(self.id, channel, text, thread or None)
+            answer = ""
+        assert delivery.acked, f"not acked: {text!r} ({delivery.error})"
+        asked = Asked(self, text, before, answer)
+        if not text.startswith("/"):
+            asked.answer = asked.is_told("")  # a mention is acked with nothing
+        return asked
+
+    def clicks(self, card: Message, action: str, stale: bool = False) -> Asked:
+        """Press a button; what is answered comes privately."""
+        before = len(self.hears())
+        delivery = self.world.lab.slack.click(self.id, card.ts, action, stale=stale)
+        assert delivery.acked, f"not acked: {action} ({delivery.error})"
+        asked = Asked(self, action, before, "")
+        asked.answer = asked.is_told("")
+        return asked
+
+    def hears(self) -> list[str]:
+        """All that the bot has told this person alone, as they read it."""
+        return [m.wording for m in self.world.lab.slack.ephemerals(self.id) if m.user == BOT]
+
+
+class Asked:
+    """Something that somebody said, and all that came of it."""
+
+    def __init__(self, person: Person, said: str, before: int, answer: str) -> None:
+        self.person, self.said, self.answer = person, said, answer
+        self.world, self._before = person.world, before
+
+    # what the one who asked is told
+
+    def is_told(self, *texts: str, seconds: float = 15) -> str:
+        """Wait until all of these were told to the one who asked alone; return all of it."""
+
+        def told() -> str:
+            return "\n".join(self.person.hears()[self._before :])
+
+        def seen() -> str:
+            return told() if told() and all(text in told() for text in texts) else ""
+
+        return until(seen, seconds, lambda: f"{self.said!r} is answered {told()!r} and not {texts}")
+
+    def is_refused(self, *texts: str) -> None:
+        """Nothing comes of it but an answer: a sentence, at most with a hint below it."""
+        answer = self.is_told(*texts)
+        if ACCEPTED.search(answer):
+            self.ends("failed", 20)
+            answer = ACCEPTED.split(self.is_told(*texts))[-1]
+        for no_sentence in ("Traceback", "bug", "None", "<!", "("):
+            allowed = no_sentence == "(" or no_sentence not in answer
+            assert allowed, f"{self.said!r} is answered {answer!r}"
+        lines = [line for line in answer.splitlines() if line.strip()]
+        assert len(lines) <= 4, f"a long story: {answer!r}"
+
+    # how it goes on
+
+    @property
+    def number(self) -> int:
+        found = ACCEPTED.search(self.answer)
+        assert found, f"{self.said!r} was not accepted, but answered {self.answer!r}"
+        return int(found[1])
+
+    @property
+    def operation(self) -> Operation:
+        found = self.world.store.get(f"#{self.number}")
+        assert found, f"there is no #{self.number} in the database"
+        return found
+
+    @property
+    def events(self) -> list[Event]:
+        return [entry.event for entry in self.world.store.entries(self.operation.id)]
+
+    def does(self, step: str, task: str = "") -> None:
+        """Wait until a step of its plan has begun, and in it a task, on a host."""
+
+        def seen() -> bool:
+            steps = [e for e in self.events if isinstance(e, StepStarted | StepProgress)]
+            outputs = [e.task for e in self.events if isinstance(e, Output)]
+            return any(e.step == step and task in e.detail for e in steps) or task in outputs
+
+        until(seen, 60, lambda: f"#{self.number} does {task or step}; {self._stands()}")
+
+    def ends(self, state: str, seconds: float = 75) -> Asked:
+        """Wait until it has ended, so; whoever looks at Slack sees it a moment later."""
+        until(
+            lambda: not self.operation.live, seconds,
+            lambda: f"#{self.number} ends; {self._stands()}",
+        )  # fmt: skip
+        found = self.operation.state
+        assert found == state, f"#{self.number} is {found} and not {state}; {self._stands()}"
+        return self
+
+    def is_told_in_full(self, seconds: float = 30) -> Asked:
+        """Wait until Slack shows all of it, and what followed up (the image)."""
+        mine = [self.operation, *self.world.store.children(self.operation.id)]
+        for operation in mine:
+            until(
+                lambda o=operation: self.world.store.note(KIND, o.id).get("finished"),  # type: ignore[misc]
+                seconds, f"Slack shows all of #{operation.number} ({operation.line})",
+            )  # fmt: skip
+        return self
+
+    def is_followed_up(self, state: str = "done") -> Asked:
+        """Wait until the image is made."""
+        children = until(
+            lambda: self.world.store.children(self.operation.id), 10, "something follows up"
+        )
+        for child in children:
+            until(lambda c=child: not self.world.store.get(c.id).live, 30, child.line)  # type: ignore[misc, union-attr]
+            found = self.world.store.get(child.id)
+            assert found and found.state == state, f"{child.line} is {found and found.state}"
+        return self
+
+    def is_said_so_far(self) -> None:
+        """Wait until Slack shows what was told up to now, and nothing is on its way there."""
+
+        def settled() -> bool:
+            note = self.world.store.note(KIND, self.operation.id)
+            planned = any(isinstance(event, Planned) for event in self.events)
+            return planned and bool(note.get("told")) and "sending" not in note
+
+        until(settled, 20, lambda: f"Slack shows the plan of #{self.number}; {self._stands()}")
+
+    # what everybody sees
+
+    @property
+    def card(self) -> Message:
+        """Its card: one message, in a channel or in the thread in which it was asked."""
+        found = self._cards()
+        assert len(found) == 1, f"#{self.number} has {len(found)} cards"
+        return found[0]
+
+    @property
+    def thread(self) -> list[Message]:
+        """What the bot has said below its card, or beside it where that is in a thread."""
+        card, slack = self.card, self.world.lab.slack
+        root = slack.message(card.channel, card.thread_ts or card.ts)
+        return [m for m in root.replies if m.user == BOT and m.ts > card.ts]
+
+    def has_card(self, *texts: str, seconds: float = 20) -> Message:
+        """Wait until its card shows all of these."""
+
+        def shown() -> str:
+            return "\n".join(card.wording for card in self._cards())
+
+        def seen() -> bool:
+            return bool(shown()) and all(text in shown() for text in texts)
+
+        until(seen, seconds, lambda: f"the card of #{self.number} shows {texts}, not {shown()!r}")
+        return self.card
+
+    def has_said(self, *texts: str, seconds: float = 20) -> str:
+        """Wait until its thread shows all of these, in this order; return the whole thread."""
+
+        def thread() -> str:
+            return "\n".join(message.wording for message in self.thread) if self._cards() else ""
+
+        def seen() -> str:
+            at, said = 0, thread()
+            for text in texts:
+                if (at := said.find(text, at)) < 0:
+                    return ""
+            return said
+
+        return until(
+            seen, seconds, lambda: f"the thread of #{self.number} shows {texts}, not {thread()!r}"
+        )
+
+    def is_said_once(self) -> None:
+        """No message of it stands twice in Slack, also not as a repeat that says that it is one."""
+        said = [self.card.wording, *(message.wording for message in self.thread)]
+        twice = {text for text in said if said.count(text) > 1 or SAID_AGAIN in text}
+        assert not twice, f"said twice: {twice}"
+        lines = [line for text in said[1:] for line in text.splitlines() if "serves" in line]
+        assert len(lines) == len(set(lines)), f"a host is told twice: {lines}"
+
+    def seconds(self) -> float:
+        """How long it took, by its own record."""
+        one = self.operation
+        assert one.started and one.finished, f"#{self.number} has not ended"
+        return one.finished - one.started
+
+    def states(self) -> dict[str, str]:
+        """How each step of it ended."""
+        return {e.step: e.state for e in self.events if isinstance(e, StepEnded)}
+
+    def _cards(self) -> list[Message]:
+        mark = f"·  #{self.number}  ·"
+        slack, found = self.world.lab.slack, []
+        for channel in CHANNELS:
+            for root in slack.messages(channel):
+                found += [m for m in (root, *root.replies) if m.user == BOT and mark in m.wording]
+        return found
+
+    def _stands(self) -> str:
+        end = time.time() - self.operation.created
+        told = [repr(event) for event in self.events[-4:]]
+        return f"after {end:.1f} s it is {self.operation.state}, and last told {'; '.join(told)}"

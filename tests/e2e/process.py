@@ -1,0 +1,99 @@
+"""The bot as a real process, and other words of its command line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+READY = "packlead is ready"
+
+
+class Bot:
+    """`packlead up`; it may be ended as roughly as one likes, and started again."""
+
+    def __init__(self, env: Mapping[str, str], log: Path) -> None:
+        self.env, self.log = {**os.environ, **env}, log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def lives(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, seconds: float = 40) -> None:
+        """Start it and wait until it hears commands."""
+        before = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            line = [sys.executable, "-m", "bot", "up"]
+            self._process = subprocess.Popen(
+                line, env=self.env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        until = time.monotonic() + seconds
+        while READY not in self.log.read_text(errors="replace")[before:]:
+            assert self.lives, f"the bot ended at its start:\n{self.tail()}"
+            assert time.monotonic() < until, f"not ready after {seconds:g} s:\n{self.tail()}"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """kill -9: it can say and write nothing more."""
+        assert self._process and self.lives, f"the bot had ended already:\n{self.tail()}"
+        self._process.kill()
+        self._process.wait(10)
+
+    def stop(self, seconds: float = 20) -> None:
+        """Ask it to end, as a service manager does."""
+        if self._process is None or not self.lives:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(10)
+            raise AssertionError(
+                f"{seconds:g} s after SIGTERM it still ran:\n{self.tail()}"
+            ) from None
+        assert code == 0, f"it ended with {code} after SIGTERM:\n{self.tail()}"
+
+    def tail(self, lines: int = 40) -> str:
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+
+class Packlead:
+    """One `packlead …` in a terminal, that ends by itself; `env` is laid over that of the lab."""
+
+    def __init__(self, env: Mapping[str, str | None], *words: str) -> None:
+        whole = {**os.environ, **env, "COLUMNS": "1000"}
+        self.words = words
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bot", *words], cwd=ROOT, text=True,
+            env={key: value for key, value in whole.items() if value is not None},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self.out = self.errors = ""
+
+    def ends(self, status: int, seconds: float = 60) -> Packlead:
+        """Wait for its end, which is with this exit status."""
+        try:
+            self.out, self.errors = self._process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self.out, self.errors = self._process.communicate()
+            raise AssertionError(f"after {seconds:g} s still running {self}") from None
+        assert self._process.returncode == status, f"exit {self._process.returncode} of {self}"
+        assert "Traceback" not in self.out + self.errors, str(self)
+        return self
+
+    def says(self, *texts: str) -> Packlead:
+        for text in texts:
+            assert text in self.out + self.errors, f"not said: {text!r}, by {self}"
+        return self
+
+    def __str__(self) -> str:
+        return f"packlead {' '.join(self.words)}:\n{self.out}{self.errors}"

@@ -1,0 +1,142 @@
+"""What cannot be done is answered with one clear sentence, and nothing changes by it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.store import Lock
+from tests.e2e.people import Person
+from tests.e2e.world import World
+
+MISUNDERSTOOD = [
+    ("/deploy prodd master", 'there is no environment "prodd"', 'did you mean "prod"?'),
+    ("/deploy staging", 'there is no environment "staging"', "known: prod, puppystream"),
+    ("/deploy prod mastr", 'no branch, tag or commit "mastr"', 'did you mean "master"?'),
+    ("/deploy prod no/such/thing", 'no branch, tag or commit "no/such/thing"', "it has "),
+    ("/deploy prod 0123456789abcdef", 'no branch, tag or commit "0123456789abcdef"'),
+    ("/deploy prod \"{{ lookup('pipe','id') }}\"", "cannot be a branch, tag or commit here"),
+    ("/deploy prod {{ lookup('pipe','id') }}", "usage: deploy ENV [REF]"),
+    ("/deploy prod $(id)", '"$(id)" cannot be a branch, tag or commit here'),
+    ("/deploy prod `id`", "cannot be a branch, tag or commit here"),
+    ("/deploy prod --upload-pack=/tmp/evil", 'knows no "--upload-pack=/tmp/evil"'),
+    ("/deploy prod —upload-pack=/tmp/evil", 'knows no "--upload-pack=/tmp/evil"'),
+    ("/deploy prod -uevil", '"-uevil" cannot be a branch, tag or commit here'),
+    ("/deploy prod <!channel>", "cannot be a branch, tag or commit here"),
+    ("/deploy prod &lt;!channel&gt;", "cannot be a branch, tag or commit here"),
+    (f"/deploy prod {'a' * 300}", "(300 characters)", "up to 200 letters"),
+    ("/deploy", "deploy needs an ENV", "usage: deploy ENV [REF]"),
+    ("/deploy prod master now please", 'what to do with "now please"', "usage: deploy ENV [REF]"),
+    ("/deploy prod master --fast", 'deploy knows no "--fast"'),
+    ("/deploy prod --only webb", 'there is no type "webb"', 'did you mean "web"?'),
+    ("/deploy prod --only", '"--only" needs a TYPE'),
+    ("/deploy prod --dry-run=yes", '"--dry-run" takes no value'),
+    ("/status prodd", 'there is no environment "prodd"'),
+    ("/cancel tomorrow", '"tomorrow" is not the number of an operation'),
+    ("/cancel 99999", "there is no operation #99999"),
+    ("/help deplyo", 'there is no command "deplyo"', 'did you mean "deploy"?'),
+    ("deplyo prod", 'there is no command "deplyo"', 'did you mean "deploy"?'),
+    ("deploy prod <!channel>", "cannot be a branch, tag or commit here"),
+]
+
+
+@pytest.fixture
+def unchanged(world: World) -> Iterator[None]:
+    before = world.state()
+    yield
+    assert world.state() == before
+
+
+def quiet(text: str) -> str:
+    """A mention of everybody is the person's own right: only the bot must not make one."""
+    return text.replace("<!channel>", "&lt;!channel&gt;") if text[0] != "/" else text
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    ("said", "answers"), [(x[0], x[1:]) for x in MISUNDERSTOOD], ids=[x[0] for x in MISUNDERSTOOD]
+)
+def test_what_is_not_understood(ada: Person, said: str, answers: tuple[str, ...]):
+    ada.says(quiet(said)).is_refused(*answers)
+
+
+def test_curly_quotes_and_long_dashes_are_understood(world: World, ada: Person):
+    told = ada.says("/deploy “puppystream” ‘v1.0’ —only web —dry-run", "C0PUPPY")
+    told.ends("done").is_told_in_full()
+    assert told.operation.line == "deploy puppystream v1.0 --only web --dry-run"
+    told.has_said(f"comes: {world.lab.git.commits[2]} (v1.0)")
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [
+        ("bob", ("bob may not deploy on prod", "ada may: ask there")),
+        ("eve", ("eve may not deploy on prod", "ada may: ask there")),
+        ("guest", ("Packlead does not know you",)),
+        ("stranger", ("somebody from another workspace may not speak to Packlead",)),
+        ("robot", ("Packlead does not know you",)),
+    ],
+)
+def test_who_may_not(people: Callable[[str], Person], name: str, answers: tuple[str, ...]):
+    people(name).says("/deploy prod master").is_refused(*answers)
+    people(name).says("deploy prod master").is_refused(*answers)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_an_environment_that_somebody_keeps(world: World, ada: Person, bob: Person):
+    since = time.time() - 720
+    lock = world.store.take_lock(Lock("puppystream", "eve", "a visit of the mayor", since))
+    try:
+        for person in (ada, bob):
+            person.says("/deploy puppystream master", "C0PUPPY").is_refused(
+                "eve keeps puppystream since 12 min ago: a visit of the mayor", "ask eve, or wait"
+            )
+        assert "eve keeps puppystream" in ada.says("/status puppystream").is_told("locked:")
+    finally:
+        assert world.store.drop_lock(lock)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_an_environment_without_instances(ada: Person):
+    ada.says("/deploy puppycrate master", "C0OPS").is_refused(
+        "puppycrate has no running instances", "tags Env=puppycrate, Type and Name"
+    )
+    assert "no instances" in ada.says("/status puppycrate").is_told("puppycrate:")
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_repository_that_is_gone(world: World, ada: Person):
+    here = Path(world.lab.repository)
+    away = here.with_name("away.git")
+    shutil.move(here, away)
+    try:
+        ada.says("/deploy prod master").is_refused(
+            f"reading the repository {here}: fatal:", "nothing was changed", "packlead check"
+        )
+    finally:
+        shutil.move(away, here)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_credentials_that_expire_under_a_running_bot(world: World, ada: Person):
+    fault = world.lab.aws.fault("*", "expired", times=1000)
+    ada.says("/deploy prod master").is_refused(
+        "asking AWS for the instances of prod: the AWS credentials have expired", "renew them"
+    )
+    fault.times = 0
+    assert "prodweb2" in ada.says("/status prod").is_told("prodweb2"), "they were renewed"
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_command_that_comes_twice_runs_once(world: World, ada: Person):
+    asked = ada.says("/status prod")
+    asked.is_told("prodweb2")
+    count = len(world.store.history())
+    again = world.lab.slack.replay(world.lab.slack.deliveries[-1])
+    assert again.acked and not again.answer
+    assert len(world.store.history()) == count

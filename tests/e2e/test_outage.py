@@ -1,0 +1,44 @@
+"""Slack is away while a deploy runs: the deploy does not notice, and the card ends right."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+from tests.e2e.people import Person
+from tests.e2e.world import World, until
+
+OUTAGE = 15.0  # seconds at least; the minute of a real one would show nothing more
+BEYOND = 8.0  # seconds that an operation may take besides its playbook
+
+
+def test_slack_answers_429_and_503(
+    world: World, ada: Person, commit: Callable[[], tuple[str, str]]
+):
+    branch, new = commit()
+    slack = world.lab.slack
+    deploy = ada.says(f"/deploy prod {branch}")
+    deploy.is_said_so_far()
+    began = time.monotonic()
+    first = slack.fault("*", "503", seconds=OUTAGE / 2)
+    then = slack.fault("*", "429", seconds=600)
+    deploy.ends("done")  # all the while Slack is away: it was not waited for
+    assert "done" not in deploy.card.wording
+    until(lambda: time.monotonic() - began >= OUTAGE, OUTAGE, "the outage lasts")
+    slack.clear_faults()
+    assert first.count and then.count, "Slack was asked, and said no in both ways"
+
+    deploy.is_followed_up().is_told_in_full(60)
+    world.hosts.run(new, "prod")
+    deploy.has_card("done", f"prod runs {new[:7]} on 4 hosts")
+    deploy.has_said(
+        "the plan", f"prodweb1 serves {new[:7]}", f"prodweb2 serves {new[:7]}",
+        f"prod runs {new[:7]} on 4 hosts", "of prodweb1 is there",
+    )  # fmt: skip
+    deploy.is_said_once()
+    [run] = world.runs_of(deploy.number)
+    told = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    playbook = max(line["at"] for line in told) - min(line["at"] for line in told)
+    beyond = deploy.seconds() - playbook
+    assert beyond < BEYOND, f"{beyond:.1f} s beyond the {playbook:.1f} s of its playbook"

@@ -1,0 +1,64 @@
+"""The bot may be killed at any moment: the playbook goes on, and the next process tells the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.e2e.people import Asked, Person
+from tests.e2e.world import World, until
+from tests.playbooks.load import Load
+
+Commit = Callable[[], tuple[str, str]]
+
+
+def came_through(world: World, deploy: Asked, new: str) -> None:
+    """The deploy ended well, was begun once, and is told once and in full."""
+    deploy.ends("done").is_followed_up().is_told_in_full()
+    world.hosts.run(new, "prodweb")
+    [run] = world.runs_of(deploy.number)
+    assert world.begun_of(deploy.number) == [run.name], "the playbook was begun once"
+    deploy.has_card("done", f"prod runs {new[:7]} on 2 hosts")
+    deploy.has_said(
+        "the plan", f"prodweb1 serves {new[:7]}", f"prodweb2 serves {new[:7]}", "prod runs",
+        "of prodweb1 is there",
+    )  # fmt: skip
+    deploy.is_said_once()
+    assert world.store.holder("prod") is None
+    assert not world.processes_of(deploy.number)
+
+
+def test_killed_while_hosts_are_prepared(world: World, ada: Person, commit: Commit):
+    branch, new = commit()
+    with Load(world.lab.balancers["prod"]) as load:
+        deploy = ada.says(f"/deploy prod {branch} --only web")
+        deploy.is_said_so_far()
+        deploy.does("prepare")
+        world.bot.kill()
+        assert "switch web" not in deploy.states()
+        world.bot.start()
+        came_through(world, deploy, new)
+    assert not load.wrong
+
+
+def test_killed_while_a_host_is_out_of_the_balancer(world: World, ada: Person, commit: Commit):
+    branch, new = commit()
+    with Load(world.lab.balancers["prod"]) as load:
+        deploy = ada.says(f"/deploy prod {branch} --only web")
+        until(lambda: world.hosts.is_out("prodweb1", "prod"), 40, "prodweb1 leaves the balancer")
+        world.bot.kill()
+        world.bot.start()
+        came_through(world, deploy, new)
+    assert not load.wrong
+
+
+def test_stopped_and_the_roll_ends_without_a_bot(world: World, ada: Person, commit: Commit):
+    branch, new = commit()
+    deploy = ada.says(f"/deploy prod {branch} --only web")
+    deploy.does("prepare")
+    world.bot.stop()
+    [run] = world.runs_of(deploy.number)
+    until((run / "code").exists, 40, "the playbook ends on its own")
+    world.hosts.run(new, "prodweb")
+    assert deploy.operation.state == "running", "nobody was there to say that it is done"
+    world.bot.start()
+    came_through(world, deploy, new)

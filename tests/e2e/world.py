@@ -1,0 +1,149 @@
+"""What a test looks at from outside: the hosts, the balancer, the database, the processes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from bot.adapters.ansible.place import Place
+from bot.config import Config
+from bot.store import Store
+from tests.e2e.process import Bot
+from tests.lab.lab import Lab
+
+T = TypeVar("T")
+GLANCE = 0.05
+LOOKS = ("Describe", "Get", "List")
+
+
+def until(predicate: Callable[[], T], seconds: float, what: Callable[[], str] | str) -> T:
+    """Return what `predicate` says as soon as it is true; `what` says what is missing."""
+    end = time.monotonic() + seconds
+    while not (found := predicate()):
+        said = what if isinstance(what, str) else what()
+        assert time.monotonic() < end, f"waited {seconds:g} s in vain: {said}"
+        time.sleep(GLANCE)
+    return found
+
+
+@dataclass
+class World:
+    """The lab, the bot in it, and the bot's own database."""
+
+    lab: Lab
+    config: Config
+    store: Store
+    bot: Bot
+
+    @property
+    def hosts(self) -> Hosts:
+        return Hosts(self.lab)
+
+    @property
+    def runs(self) -> Path:
+        return Path(self.config.data) / "runs"
+
+    def runs_of(self, number: int) -> list[Path]:
+        """The folders of the playbooks that an operation has started."""
+        return sorted(self.runs.glob(f"{number}-*"))
+
+    def begun_of(self, number: int) -> list[str]:
+        """The playbooks of an operation, each as often as Ansible has really begun with it."""
+        begun = []
+        for run in self.runs_of(number):
+            lines = map(json.loads, (run / "events.jsonl").read_text().splitlines())
+            begun += [run.name for line in lines if line.get("event") == "playbook_on_start"]
+        return begun
+
+    def processes_of(self, number: int) -> list[str]:
+        """What still runs of an operation's playbooks, here and on the hosts."""
+        runs = self.runs_of(number)
+        ours = [str(path).encode() for run in runs for path in (run, Place(run).path)]
+        here = str(self.lab.folder).encode()
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            line = read(process / "cmdline")
+            of_run = any(name in line or name in read(process / "environ") for name in ours)
+            # What Ansible sent to a host is known by its name, and the host by its own mounts.
+            if of_run or (b"ansible" in line and here in read(process / "mountinfo")):
+                found.append(line.replace(b"\0", b" ").decode(errors="replace"))
+        return found
+
+    def state(self) -> dict[str, object]:
+        """All that a request which is refused must leave as it is."""
+        channels = {name: len(self.lab.slack.messages(name)) for name in ("C0PROD", "C0PUPPY")}
+        return {
+            "what the hosts run": self.hosts.commits(),
+            "messages that all can see": channels,
+            "playbooks": sorted(path.name for path in self.runs.glob("*")),
+            "releases": [self.store.releases(e) for e in self.config.environments],
+            "changes in AWS": [
+                call.action for call in self.lab.aws.log if not call.action.startswith(LOOKS)
+            ],
+        }
+
+
+class Hosts:
+    """The lab's hosts: what is live on each disk, and what is really answered."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+
+    def names(self, environment: str = "") -> list[str]:
+        return [name for name in self.lab.hosts if name.startswith(environment)]
+
+    def commits(self, environment: str = "") -> dict[str, str]:
+        """The commit that is live on each host, by name."""
+        return {name: self.commit(name) for name in self.names(environment)}
+
+    def commit(self, name: str) -> str:
+        return (self.lab.machines.host(name).srv / "app/current/REVISION").read_text().strip()
+
+    def run(self, commit: str, environment_or_host: str) -> None:
+        """Every host whose name begins so has this commit live, and web hosts answer with it."""
+        names = self.names(environment_or_host)
+        assert names, f"no host is named {environment_or_host}…"
+        for name in names:
+            live = self.commit(name)
+            assert live == commit, f"{name} has {live[:7]} live and not {commit[:7]}"
+            if "web" in name:
+                told = self.answers(name)
+                assert told == commit, f"{name} answers with {told[:7]} and not {commit[:7]}"
+
+    def answers(self, name: str) -> str:
+        """The commit of which a web host itself says that it serves it."""
+        connection = http.client.HTTPConnection(self.lab.hosts[name], 8000, timeout=5)
+        try:
+            connection.request("GET", "/healthz")
+            answer = connection.getresponse()
+            return str(json.loads(answer.read())["commit"]) if answer.status == 200 else "nothing"
+        except OSError:
+            return "nothing"
+        finally:
+            connection.close()
+
+    def is_out(self, name: str, environment: str) -> bool:
+        """Whether the balancer sends nobody to a host."""
+        return self.lab.fleet.health(environment).get(name) != "healthy"
+
+    def wrong(self) -> Iterator[str]:
+        """Say which web hosts do not serve behind their balancer."""
+        for environment in self.lab.balancers:
+            health = self.lab.fleet.health(environment)
+            for name in self.names(f"{environment}web"):
+                if health.get(name) != "healthy":
+                    yield f"{name} is {health.get(name, 'not in the balancer')}"
+                elif self.answers(name) != self.commit(name):
+                    yield f"{name} answers with {self.answers(name)[:7]}"
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
