@@ -177,13 +177,13 @@ def _stay(house: House, web: bool = False, worker: bool = False, clock: bool = F
     masking.start_logging(house.environ.get("LOG_LEVEL", "INFO"))
     store = house.store(patience=PATIENCE if worker and not web else 0.0)
     dispatcher = house.dispatcher(store)
-    stopping = threading.Event()
+    stopping, broken = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     ends: list[Callable[[], object]] = []
     if worker:
         # In a thread: it waits for the last worker of this machine, Slack is answered meanwhile.
-        thread = threading.Thread(target=_work, args=(house, stopping, ends), daemon=True)
+        thread = threading.Thread(target=_work, args=(house, stopping, broken, ends), daemon=True)
         thread.start()
     if clock:
         from bot.fronts.clock import Clock
@@ -200,12 +200,13 @@ def _stay(house: House, web: bool = False, worker: bool = False, clock: bool = F
     # DBOS keeps threads that wait in a step: what they wait for goes on, and is found again.
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(1 if broken.is_set() else 0)
 
 
 def _work(
     house: House,
     stopping: threading.Event,
+    broken: threading.Event,
     ends: list[Callable[[], object]],
 ) -> None:
     try:
@@ -215,6 +216,7 @@ def _work(
         ends.append(engine.stop)
     except Exception:
         masking.log.exception("the worker does not start")
+        broken.set()
         stopping.set()
 
 

@@ -67,6 +67,37 @@ def read_operation(word: str, _config: Config) -> str:
     return word.removeprefix("#")
 
 
+@dataclass(frozen=True)
+class Amount:
+    """How many: a number, or how many more (or fewer) than now."""
+
+    number: int
+    relative: bool = False
+
+    def of(self, now: int) -> int:
+        return now + self.number if self.relative else self.number
+
+
+def read_count(word: str, _config: Config) -> Amount:
+    if not re.fullmatch(r"[+-]?\d{1,4}", word):
+        raise Misunderstood(f'"{word}" is not a number of instances', "say 3, +1 or -1")
+    return Amount(int(word), word[0] in "+-")
+
+
+def read_duration(word: str, _config: Config) -> float:
+    """Read 90s, 30m, 2h or 1d; returns seconds."""
+    found = re.fullmatch(r"(\d{1,6})([smhd])", word.lower())
+    if not found or int(found[1]) == 0:
+        raise Misunderstood(f'"{word}" is no length of time', "say 30m, 2h or 1d")
+    return int(found[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}[found[2]]
+
+
+def read_keep(word: str, _config: Config) -> int:
+    if not re.fullmatch(r"\d{1,3}", word) or int(word) < 1:
+        raise Misunderstood(f'"{word}" images cannot be kept', "keep 1 at least; 3 is usual")
+    return int(word)
+
+
 def read_word(word: str, _config: Config) -> str:
     return word
 
@@ -75,6 +106,11 @@ Environment = Annotated[config.Environment, Kind("ENV", read_environment)]
 HostType = Annotated[str, Kind("TYPE", read_type)]
 Ref = Annotated[str, Kind("REF", read_ref)]
 OperationNumber = Annotated[str, Kind("OPERATION", read_operation)]
+Count = Annotated[Amount, Kind("COUNT", read_count)]
+Duration = Annotated[float, Kind("TIME", read_duration)]
+Keep = Annotated[int, Kind("N", read_keep)]
+Reason = Annotated[str, Kind("REASON", read_word, rest=True)]
+Token = Annotated[str, Kind("TOKEN", read_word)]
 CommandName = Annotated[str, Kind("COMMAND", read_word)]
 
 
@@ -89,8 +125,13 @@ class Parameter:
     switch: bool = False
 
     @property
+    def option(self) -> str:
+        """Its name as a flag; `for_` is a Python way to say `for`."""
+        return self.name.rstrip("_").replace("_", "-")
+
+    @property
     def shown(self) -> str:
-        option = f"--{self.name.replace('_', '-')}"
+        option = f"--{self.option}"
         if self.flag:
             return f"[{option}]" if self.switch else f"[{option} {self.kind.label}]"
         return self.kind.label if self.required else f"[{self.kind.label}]"
@@ -120,7 +161,7 @@ class Command:
 
     @property
     def flags(self) -> Mapping[str, Parameter]:
-        return {p.name.replace("_", "-"): p for p in self.parameters if p.flag}
+        return {p.option: p for p in self.parameters if p.flag}
 
 
 Function = Callable[..., Progress[None]]

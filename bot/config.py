@@ -142,6 +142,13 @@ class Permission(Model):
     on: tuple[str, ...] = ("*",)
 
 
+class Images(Model):
+    """What pruning may take away: `young` in seconds, `limit` images in one run."""
+
+    young: float = Field(3600.0, ge=0)
+    limit: int = Field(50, ge=1)
+
+
 class Schedule(Model):
     """A line that nobody types: the person `clock` says it, whenever the cron line fires."""
 
@@ -165,6 +172,7 @@ class Config(Model):
     people: dict[str, Person] = {}
     permissions: tuple[Permission, ...] = ()
     schedule: tuple[Schedule, ...] = ()
+    images: Images = Images()
     data: str = ".packlead"  # folder of the database, of runs and locks
 
     @model_validator(mode="before")

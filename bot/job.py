@@ -25,10 +25,10 @@ from bot.adapters.aws.records import (
     Use,
 )
 from bot.adapters.records import Commit, Live, Outcome
-from bot.config import Config
-from bot.events import Event
+from bot.config import Config, Environment
+from bot.events import Event, Question
 from bot.people import People, Speaker
-from bot.store import Operation, Release, Store
+from bot.store import Lock, Operation, Release, Store
 
 T = TypeVar("T")
 
@@ -177,6 +177,25 @@ class Job:
     def may(self, permission: str, environment: str = "") -> bool:
         return self.people.may(self.speaker, permission, environment)
 
+    def authorise(self, asked: Operation) -> None:
+        """Raise Refused unless this person may say what that operation says."""
+        known = self.commands.get(asked.command)
+        permission = known.permission if known else asked.command
+        self.people.authorise(self.speaker, permission, asked.environment)
+
+    def say_again(self, asked: Operation, line: str, why: str) -> Operation:
+        """Submit an operation's line anew, by whoever speaks; once for each `why`."""
+
+        def work() -> Operation:
+            again, _ = self._store.submit(
+                f"{asked.id}/{why}", line=line, command=asked.command,
+                environment=asked.environment, person=self.speaker.name, front=asked.front,
+                audience=asked.audience, exclusive=asked.exclusive,
+            )  # fmt: skip
+            return again
+
+        return self.step("say again", work, Operation)
+
     def follow_up(self, command: str, line: str) -> None:
         """Have another command run on its own, told in this operation's thread."""
         mine = self.operation
@@ -189,6 +208,22 @@ class Job:
             return ""
 
         self.step(f"follow up with {command}", work, str)
+
+    def tell_channel(self, environment: Environment, text: str) -> None:
+        """Tell something in an environment's channel, as an operation of its own."""
+        mine = self.operation
+        audience = {"user": "", **mine.audience, "kind": "slack", "channel": environment.channel}
+        audience |= {"thread": "", "public": True}
+
+        def work() -> str:
+            self._store.submit(
+                f"{mine.id}/tell", line=f"tell {environment.name} {text}", command="tell",
+                environment=environment.name, person=mine.person, front=mine.front,
+                audience=audience,
+            )  # fmt: skip
+            return ""
+
+        self.step("tell the channel", work, str)
 
     def _held(self) -> Adapters:
         if self._adapters is None:
@@ -236,16 +271,35 @@ class History:
             "releases", lambda: self._store.releases.newest(environment), list[Release]
         )
 
-    def lock_line(self, environment: str) -> str:
-        """Return who keeps an environment, since when and what for; nothing where nobody does."""
+    def question(self, operation: Operation) -> Question | None:
+        """Return what an operation asked at its end."""
 
-        def work() -> str:
-            from bot.words import lock_line
+        def work() -> Question | None:
+            asked = [e.event for e in self._store.entries(operation.id)]
+            return next((e for e in asked if isinstance(e, Question)), None)
 
-            lock = self._store.locks.of(environment)
-            return lock_line(lock, self._store.now()) if lock else ""
+        return self._job.step("question", work, Question | None)
 
-        return self._job.step("lock", work, str)
+    def last_run(self, name: str) -> Operation | None:
+        """Return the newest operation that a line of the schedule made."""
+        return self._job.step(
+            "last run", lambda: self._store.newest_of(f"{name}:"), Operation | None
+        )
+
+    def lock(self, environment: str) -> Lock | None:
+        return self._job.step("lock", lambda: self._store.locks.of(environment), Lock | None)
+
+    def locks(self) -> list[Lock]:
+        return self._job.step("locks", self._store.locks.all, list[Lock])
+
+    def take_lock(self, environment: str, reason: str, seconds: float | None) -> Lock:
+        """Lock an environment, and return the lock in force: another one's, if it was faster."""
+        me, now = self._job.speaker.name, self._job.now()
+        mine = Lock(environment, me, reason, now, now + seconds if seconds else None)
+        return self._job.step("take lock", lambda: self._store.locks.take(mine), Lock)
+
+    def drop_lock(self, lock: Lock) -> bool:
+        return self._job.step("drop lock", lambda: self._store.locks.drop(lock), bool)
 
     def begin_release(self, environment: str, commit: Commit) -> Release:
         mine = self._job.operation

@@ -48,6 +48,15 @@ class Locks:
 
         return self._db.transact(work)
 
+    def all(self) -> list[Lock]:
+        """Return the locks in force, by environment."""
+        rows = self._db.transact(lambda c: c.execute(sa.select(locks)).all())
+        found = [Lock(**row._asdict()) for row in rows]
+        now = self._db.now()
+        return sorted(
+            (x for x in found if x.until is None or x.until >= now), key=lambda x: x.environment
+        )
+
     def drop(self, lock: Lock) -> bool:
         """Remove a lock if it is still this very one."""
         where = (locks.c.environment == lock.environment) & (locks.c.since == lock.since)

@@ -18,7 +18,8 @@ from bot.errors import BotError, Misunderstood, did_you_mean
 
 LONGEST = 2000
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»", '"') | dict.fromkeys("‘’‚‛", "'"))
-_DASHES = re.compile(r"(?:(?<=\s)|^)[—–―−]+(?=\w)")
+_DASHES = re.compile(r"(?:(?<=\s)|^)[—–―−]+(?=[^\W\d])")
+_MINUS = re.compile(r"(?:(?<=\s)|^)[—–―−](?=\d)")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def normalise(text: str) -> str:
     """Undo what phones and chat clients do to a line."""
     text = "".join(" " if unicodedata.category(c) in ("Zs", "Cc") else c for c in text)
     text = "".join(c for c in text if unicodedata.category(c) != "Cf")
-    return _DASHES.sub("--", text.translate(_QUOTES)).strip()
+    return _MINUS.sub("-", _DASHES.sub("--", text.translate(_QUOTES))).strip()
 
 
 def parse(text: str, commands: Mapping[str, Command], config: Config) -> Call:

@@ -102,6 +102,12 @@ class Store(Notes):
             query = query.where(operations.c.command == command)
         return self._operations(query.order_by(operations.c.number.desc()).limit(limit))
 
+    def newest_of(self, prefix: str) -> Operation | None:
+        """Return the newest operation whose id begins like this."""
+        query = sa.select(operations).where(operations.c.id.startswith(prefix, autoescape=True))
+        found = self._operations(query.order_by(operations.c.number.desc()).limit(1))
+        return found[0] if found else None
+
     def children(self, id: str) -> list[Operation]:
         """Return what followed up an operation, oldest first."""
         query = sa.select(operations).where(operations.c.parent == id)

@@ -61,6 +61,10 @@ def deploy(
         yield from mend(job, environment, hosts, variables)
         yield WasCancelled(stop.by, stood(job.hosts.live(hosts)))
         return
+    except Failed as lost:  # the playbook vanished: its machine went down, or somebody killed it
+        job.history.end_release("failed")
+        yield from mend(job, environment, hosts, variables)
+        raise Failed(lost.text, stood(job.hosts.live(hosts))) from None
     if not outcome.ok:
         job.history.end_release("failed")
         yield from mend(job, environment, hosts, variables)

@@ -9,7 +9,7 @@ from bot.errors import BotError, Refused
 from bot.events import Answered, Progress
 from bot.job import Job
 from bot.store import Operation, Release
-from bot.words import duration
+from bot.words import duration, lock_line
 
 
 @command(permission="status")
@@ -29,8 +29,8 @@ def look(job: Job, name: str) -> list[str]:
     """Return the lines of one environment."""
     fleet = job.aws.fleet(name)
     lines = [head(name, fleet, job.history.live(name), job.history.releases(name), job.now())]
-    if lock := job.history.lock_line(name):
-        lines.append(f"  locked: {lock}")
+    if lock := job.history.lock(name):
+        lines.append(f"  locked: {lock_line(lock, job.now())}")
     running = tuple(i for i in fleet.instances if i.state == "running")
     live = {item.host: item for item in job.hosts.live(running)}
     health: dict[str, Target] = {}

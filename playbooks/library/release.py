@@ -134,6 +134,10 @@ class Steps:
                 return {"said": f"is well on {short(now)}, which is new", "output": output}
         return self._back(begun)
 
+    def stop(self):
+        """Stop the services for good, gracefully: the instance is about to go."""
+        return {"changed": True, "output": self.services.stop() or "no services", "said": "is idle"}
+
     def report(self):
         """Say what is live."""
         now = self.host.current()
@@ -374,6 +378,13 @@ class Services:
                 return stop.output
             text = f"{', '.join(self.names)} does not start: {last(stop.output)}"
             raise Stop(text, f"{self.logs()}\n{stop.output}") from None
+
+    def stop(self):
+        """Stop them gracefully; one that does not run already is stopped."""
+        if not self.names:
+            return ""
+        patience = float(self.a["drain_timeout"]) + 60
+        return self._manage("stop", *self.names, timeout=patience)
 
     def states(self):
         """Return state and process of every service."""

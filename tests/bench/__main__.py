@@ -46,7 +46,9 @@ def inventory(runs: int) -> Iterator[Figure]:
             size, _, times = name.partition(" instances: ")
             wanted = f"≤ {INVENTORY}" if size.endswith(" 1000") else ""
             over = bool(wanted) and ratio > INVENTORY
-            yield Figure(f"f. inventory, {size.split()[-1]} instances", f"{measured} ({times})", wanted, over)
+            yield Figure(
+                f"f. inventory, {size.split()[-1]} instances", f"{measured} ({times})", wanted, over
+            )
     if ran.returncode:
         yield Figure("f. inventory", ran.stdout.strip()[-300:], broken=True)
 

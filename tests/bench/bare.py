@@ -60,7 +60,9 @@ class Bare:
         finally:
             place.remove()
         if ran.returncode:
-            raise RuntimeError(f"{playbook.name} ended with {ran.returncode}:\n{ran.stdout[-3000:]}")
+            raise RuntimeError(
+                f"{playbook.name} ended with {ran.returncode}:\n{ran.stdout[-3000:]}"
+            )
         return Ran(seconds, ran.stdout)
 
     def _hang_up(self, place: Place) -> None:

@@ -26,11 +26,10 @@ class Figure:
 Measure = Callable[[], Iterable[Figure]]
 
 
-def within(name: str, value: float, most: float, unit: str = "", detail: str = "") -> Figure:
-    """Return a figure that should not be above `most`."""
-    said = f"{value:.2f}" if most < 100 else f"{value:.0f}"
-    text = f"{said}{unit}" + (f" ({detail})" if detail else "")
-    return Figure(name, text, f"≤ {most:g}{unit}", over=value > most)
+def within(name: str, values: Sequence[float], most: float, digits: int, unit: str = "") -> Figure:
+    """Return a median that should not be above `most`."""
+    over = statistics.median(values) > most
+    return Figure(name, spread(values, digits, unit), f"≤ {most:g}{unit}", over)
 
 
 def none(name: str, failed: int, of: str) -> Figure:
@@ -42,7 +41,7 @@ def spread(values: Sequence[float], digits: int = 2, unit: str = " s") -> str:
     """Return a median with what it is the median of."""
     middle = f"{statistics.median(values):.{digits}f}{unit}"
     if len(values) == 1:
-        return f"{middle} (one run)"
+        return middle
     return f"{middle} ({len(values)} runs, {min(values):.{digits}f}-{max(values):.{digits}f})"
 
 

@@ -31,6 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.lab)
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +71,7 @@ def world(house: World) -> Iterator[World]:
     assert slack.refused[refused:] == [], "Slack refused something"
     assert slack.mentions[mentions:] == [], "everybody in a channel was called"
     for environment in house.config.environments:
-        assert house.store.lock(environment) is None, f"{environment} is still locked"
+        assert house.store.locks.of(environment) is None, f"{environment} is still locked"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.store import Lock
+from bot.locks import Lock
 from tests.e2e.people import Person
 from tests.e2e.world import World
 
@@ -51,17 +51,12 @@ def unchanged(world: World) -> Iterator[None]:
     assert world.state() == before
 
 
-def quiet(text: str) -> str:
-    """A mention of everybody is the person's own right: only the bot must not make one."""
-    return text.replace("<!channel>", "&lt;!channel&gt;") if text[0] != "/" else text
-
-
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize(
     ("said", "answers"), [(x[0], x[1:]) for x in MISUNDERSTOOD], ids=[x[0] for x in MISUNDERSTOOD]
 )
 def test_what_is_not_understood(ada: Person, said: str, answers: tuple[str, ...]):
-    ada.says(quiet(said)).is_refused(*answers)
+    ada.says(said).is_refused(*answers)
 
 
 def test_curly_quotes_and_long_dashes_are_understood(world: World, ada: Person):
@@ -79,7 +74,6 @@ def test_curly_quotes_and_long_dashes_are_understood(world: World, ada: Person):
         ("eve", ("eve may not deploy on prod", "ada may: ask there")),
         ("guest", ("Packlead does not know you",)),
         ("stranger", ("somebody from another workspace may not speak to Packlead",)),
-        ("robot", ("Packlead does not know you",)),
     ],
 )
 def test_who_may_not(people: Callable[[str], Person], name: str, answers: tuple[str, ...]):
@@ -88,17 +82,26 @@ def test_who_may_not(people: Callable[[str], Person], name: str, answers: tuple[
 
 
 @pytest.mark.usefixtures("unchanged")
+def test_a_bot_is_not_even_answered(world: World, people: Callable[[str], Person]):
+    people("robot").says("/deploy prod master").is_refused("Packlead does not know you")
+    before = people("robot").hears()
+    assert world.lab.slack.mention("U0ROBOT", "C0PROD", "deploy prod master").acked
+    people("guest").says("deploy prod master").is_refused("does not know you")
+    assert people("robot").hears() == before, "two bots would talk for ever"
+
+
+@pytest.mark.usefixtures("unchanged")
 def test_an_environment_that_somebody_keeps(world: World, ada: Person, bob: Person):
     since = time.time() - 720
-    lock = world.store.take_lock(Lock("puppystream", "eve", "a visit of the mayor", since))
+    lock = world.store.locks.take(Lock("puppystream", "eve", "a visit of the mayor", since))
     try:
         for person in (ada, bob):
             person.says("/deploy puppystream master", "C0PUPPY").is_refused(
                 "eve keeps puppystream since 12 min ago: a visit of the mayor", "ask eve, or wait"
             )
-        assert "eve keeps puppystream" in ada.says("/status puppystream").is_told("locked:")
+        ada.says("/status puppystream").is_told("locked: eve keeps puppystream since 12 min ago")
     finally:
-        assert world.store.drop_lock(lock)
+        assert world.store.locks.drop(lock)
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -106,7 +109,7 @@ def test_an_environment_without_instances(ada: Person):
     ada.says("/deploy puppycrate master", "C0OPS").is_refused(
         "puppycrate has no running instances", "tags Env=puppycrate, Type and Name"
     )
-    assert "no instances" in ada.says("/status puppycrate").is_told("puppycrate:")
+    ada.says("/status puppycrate").is_told("puppycrate: no instances")
 
 
 @pytest.mark.usefixtures("unchanged")

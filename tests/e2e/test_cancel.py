@@ -1,4 +1,4 @@
-"""Stop in the middle: nothing is left running, and whoever was out of the balancer is back in it."""
+"""Stop in the middle: nothing is left running, and whoever left the balancer is back in it."""
 
 from __future__ import annotations
 

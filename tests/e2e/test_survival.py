@@ -1,4 +1,4 @@
-"""The bot may be killed at any moment: the playbook goes on, and the next process tells the rest."""
+"""The bot may be killed at any moment: the playbook goes on, the next process tells the rest."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bot.adapters.ansible.place import Place
 from bot.config import Config
@@ -18,6 +18,8 @@ from tests.lab.lab import Lab
 
 T = TypeVar("T")
 GLANCE = 0.05
+BOT = "U0PACKLEAD"
+CHANNELS = ("C0PROD", "C0PUPPY", "C0OPS")
 LOOKS = ("Describe", "Get", "List")
 
 
@@ -74,14 +76,14 @@ class World:
                 found.append(line.replace(b"\0", b" ").decode(errors="replace"))
         return found
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         """All that a request which is refused must leave as it is."""
-        channels = {name: len(self.lab.slack.messages(name)) for name in ("C0PROD", "C0PUPPY")}
+        shown = [m for name in CHANNELS for m in self.lab.slack.messages(name) if m.user == BOT]
         return {
             "what the hosts run": self.hosts.commits(),
-            "messages that all can see": channels,
+            "cards": [message.ts for message in shown],
             "playbooks": sorted(path.name for path in self.runs.glob("*")),
-            "releases": [self.store.releases(e) for e in self.config.environments],
+            "releases": [self.store.releases.newest(e) for e in self.config.environments],
             "changes in AWS": [
                 call.action for call in self.lab.aws.log if not call.action.startswith(LOOKS)
             ],

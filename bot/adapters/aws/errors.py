@@ -44,6 +44,10 @@ class Throttled(Failed):
     """AWS asks us to slow down. Waits go on, anything else ends."""
 
 
+class Late(Failed):
+    """What was waited for did not come in time."""
+
+
 class Answered(Failed):
     """Any other refusal of AWS; `code` is AWS's own name of it."""
 

@@ -6,13 +6,14 @@ import hashlib
 import re
 from typing import Any
 
+from bot.adapters.aws.described import TAG_LIMIT, tags_of
 from bot.adapters.aws.errors import Answered
 from bot.adapters.aws.records import Image, Instance
 from bot.adapters.aws.session import Session
 from bot.errors import Failed
 
 NAME_LIMIT = 128
-TAG_LIMIT = 256
+PAGE = 1000  # the most that EC2 gives at once
 PATIENCE = 30  # seconds that a new image may stay invisible: EC2 tells its machines one by one
 
 
@@ -101,6 +102,7 @@ class Images(Session):
             "describe_images",
             Owners=["self"],
             Filters=[*of, {"Name": "tag-key", "Values": ["Master"]}],
+            PaginationConfig={"PageSize": PAGE},
         )
         found = (_image(i) for i in answer["Images"])
         return tuple(sorted(found, key=lambda i: (i.created, i.name, i.id), reverse=True))
@@ -137,8 +139,8 @@ def legal_name(name: str) -> str:
 
 
 def _image(data: dict[str, Any]) -> Image:
-    has = {t["Key"]: t["Value"] for t in data.get("Tags", ())}
-    disks = (d.get("Ebs", {}) for d in data.get("BlockDeviceMappings", ()))
+    has = tags_of(data)
+    disks = [d.get("Ebs", {}) for d in data.get("BlockDeviceMappings", ())]
     return Image(
         id=data["ImageId"],
         name=data.get("Name", ""),
@@ -152,4 +154,5 @@ def _image(data: dict[str, Any]) -> Image:
         snapshots=tuple(d["SnapshotId"] for d in disks if "SnapshotId" in d),
         operation=has.get("Operation", ""),
         reason=data.get("StateReason", {}).get("Message", ""),
+        gigabytes=sum(int(d.get("VolumeSize") or 0) for d in disks),
     )

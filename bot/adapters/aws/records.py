@@ -67,6 +67,7 @@ class Image:
     snapshots: tuple[str, ...] = ()
     operation: str = ""
     reason: str = ""  # why it failed
+    gigabytes: int = 0  # of its disks; its snapshots hold no more than that
 
 
 @dataclass(frozen=True)

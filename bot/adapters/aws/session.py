@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from bot.adapters.aws.errors import Throttled, explain
-from bot.errors import Failed
+from bot.adapters.aws.errors import Late, Throttled, explain
 
 ATTEMPTS = 5  # of one call, by botocore, with growing pauses
 CONNECT_TIMEOUT, READ_TIMEOUT = 5, 30  # seconds
@@ -123,6 +122,6 @@ class Session:
                 return
             left = end - self._clock()
             if left <= 0:
-                raise Failed(f"{doing}: {missing} after {timeout:g} s", hint)
+                raise Late(f"{doing}: {missing} after {timeout:g} s", hint)
             self._sleep(min(pause, left))
             pause = min(pause * 1.5, poll * 10)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+
 from bot.adapters.aws.balancers import Balancers
 
 PATIENCE = 400.0

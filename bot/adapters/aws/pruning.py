@@ -1,0 +1,168 @@
+"""Pruning: images go, then their snapshots, and what an interrupted night has left of these."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bot.adapters.aws.described import MADE, carries, tags_of
+from bot.adapters.aws.errors import Answered
+from bot.adapters.aws.images import PAGE, Images
+from bot.adapters.aws.records import Image, Snapshot
+from bot.errors import Failed, Refused
+
+GONE = {"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"}
+# How EC2 describes the snapshots of an image. A copy of one says so before: it is not ours.
+OF_IMAGE = re.compile(r"Created by CreateImage\(i-[0-9a-f]+\) for (ami-[0-9a-f]+)")
+
+
+class Pruning(Images):
+    """How images and snapshots are removed: what does not carry our tags never is."""
+
+    def deregister(self, image: Image) -> None:
+        """Remove an image and then its snapshots; fine if some or all of them are gone."""
+        doing = f"removing the image {image.id} of {image.master or image.name}"
+        row = self._own_image(doing, image.id)
+        deleted = set[str]()
+        if row is not None:
+            _check_ours(doing, row, image)
+            deleted = self._deregister(doing, image.id)
+        its_own = set(_snapshots(row or {}))
+        kept: list[str] = []
+        for id in sorted(its_own.union(image.snapshots) - deleted):
+            if id not in its_own and self._is_gone(doing, id):
+                continue
+            if not self._delete(doing, id):
+                kept.append(id)
+        if kept:
+            raise Failed(
+                f"{doing}: the image is gone, and its snapshot {', '.join(kept)} is in use",
+                "look at which other image was made of it; the next prune tries again",
+            )
+
+    def orphans(self, environment: str = "") -> tuple[Snapshot, ...]:
+        """Return the snapshots of images of ours that are gone, oldest first.
+
+        Snapshots are listed before images: whatever is new in between is an image too many, and
+        never a snapshot whose image only is not listed yet.
+        """
+        where = f"of {environment or 'all environments'}"
+        doing = f"asking AWS for the snapshots {where}"
+        by = {"tag:Env": [environment]} if environment else {}
+        rows = self._snapshots(doing, {**by, "tag-key": ["Master"]})
+        found = [s for row in rows if (s := _orphan(row))]
+        if not found:
+            return ()
+        images = self._all(
+            doing,
+            "ec2",
+            "describe_images",
+            Owners=["self"],  # all of them: somebody may have registered one by hand
+            IncludeDisabled=True,
+            PaginationConfig={"PageSize": PAGE},
+        ).get("Images", ())
+        used = {image["ImageId"] for image in images}.union(*map(_snapshots, images))
+        left = (s for s in found if s.image not in used and s.id not in used)
+        return tuple(sorted(left, key=lambda s: (s.created, s.id)))
+
+    def delete_snapshot(self, id: str) -> None:
+        """Delete a snapshot of an image of ours; fine if it is gone."""
+        doing = f"deleting the snapshot {id}"
+        if not self._is_gone(doing, id) and not self._delete(doing, id):
+            raise Failed(f"{doing}: an image uses it", "look at which image was made of it")
+
+    def _own_image(self, doing: str, id: str) -> dict[str, Any] | None:
+        try:
+            answer = self._call(
+                doing,
+                "ec2",
+                "describe_images",
+                ImageIds=[id],
+                Owners=["self"],
+                IncludeDisabled=True,
+            )
+        except Answered as error:
+            if error.code in GONE:
+                return None
+            raise
+        return next(iter(answer["Images"]), None)
+
+    def _deregister(self, doing: str, id: str) -> set[str]:
+        """Deregister an image, and return the snapshots that went with it."""
+        try:
+            answer = self._call(
+                doing, "ec2", "deregister_image", ImageId=id, DeleteAssociatedSnapshots=True
+            )
+        except Answered as error:
+            if error.code in GONE:
+                return set()
+            raise
+        results = answer.get("DeleteSnapshotResults", ())
+        return {r["SnapshotId"] for r in results if r.get("ReturnCode") == "success"}
+
+    def _delete(self, doing: str, id: str) -> bool:
+        """Delete a snapshot; False if an image uses it."""
+        try:
+            self._call(doing, "ec2", "delete_snapshot", SnapshotId=id)
+        except Answered as error:
+            if error.code == "InvalidSnapshot.InUse":
+                return False
+            if error.code != "InvalidSnapshot.NotFound":
+                raise
+        return True
+
+    def _is_gone(self, doing: str, id: str) -> bool:
+        """Is a snapshot gone? Refused if it is there and not ours."""
+        rows = self._snapshots(doing, {"snapshot-id": [id]})
+        if rows and not carries(rows[0], MADE):
+            raise Refused(
+                f"{doing}: the snapshot {id} has not all of the tags {', '.join(MADE)}",
+                "Packlead deletes the snapshots of its own images only",
+            )
+        return not rows
+
+    def _snapshots(self, doing: str, by: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+        answer = self._all(
+            doing,
+            "ec2",
+            "describe_snapshots",
+            OwnerIds=["self"],
+            Filters=[{"Name": name, "Values": values} for name, values in by.items()],
+            PaginationConfig={"PageSize": PAGE},
+        )
+        return list(answer.get("Snapshots", ()))
+
+
+def _check_ours(doing: str, row: Mapping[str, Any], image: Image) -> None:
+    has = tags_of(row)
+    now = tuple(has.get(key, "") for key in MADE)
+    if not all(now):
+        raise Refused(
+            f"{doing}: it has not all of the tags {', '.join(MADE)}",
+            "Packlead removes only images that it has made",
+        )
+    if now != (image.environment, image.type, image.master):
+        raise Refused(
+            f"{doing}: its tags have been changed to {', '.join(now)}",
+            "list them anew: images",
+        )
+
+
+def _snapshots(row: Mapping[str, Any]) -> Iterable[str]:
+    disks = (d.get("Ebs", {}) for d in row.get("BlockDeviceMappings", ()))
+    return [d["SnapshotId"] for d in disks if d.get("SnapshotId")]
+
+
+def _orphan(row: Mapping[str, Any]) -> Snapshot | None:
+    """Return a snapshot of an image of ours; None for others, and while it is being made."""
+    found = OF_IMAGE.match(row.get("Description", ""))
+    if not found or not carries(row, MADE) or row.get("State") == "pending":
+        return None
+    started = row.get("StartTime")
+    return Snapshot(
+        id=row["SnapshotId"],
+        image=found[1],
+        environment=tags_of(row)["Env"],
+        created=started.isoformat() if started else "",
+    )

@@ -1,0 +1,18 @@
+"""Answer a question with no."""
+
+from __future__ import annotations
+
+from bot.command import OperationNumber, command
+from bot.errors import Misunderstood
+from bot.events import Answered, Progress
+from bot.job import Job
+
+
+@command(here=True)
+def reject(job: Job, operation: OperationNumber) -> Progress[None]:
+    """Say no to a question: nothing is done, as nothing was."""
+    asked = job.history.get(operation)
+    if asked is None or job.history.question(asked) is None:
+        raise Misunderstood(f"#{operation} asked nothing", "history shows what was asked")
+    job.authorise(asked)
+    yield Answered((f"{asked.line}: nothing was done",))

@@ -1,0 +1,274 @@
+"""Scale one type of an environment to a number of instances."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+
+from bot.adapters.aws.records import Fleet, Image, Instance
+from bot.adapters.records import Commit, Live
+from bot.command import Amount, Count, Environment, HostType, Token, command
+from bot.config import HostType as Settings
+from bot.errors import Cancelled, Failed, Misunderstood, Refused
+from bot.events import (
+    Answered,
+    Done,
+    HostReport,
+    Note,
+    Planned,
+    Progress,
+    Question,
+    Step,
+    StepEnded,
+    StepStarted,
+)
+from bot.job import Job
+from bot.words import count, listed
+
+
+@dataclass(frozen=True)
+class Change:
+    """What scaling does: names that come, or instances that go; neither where all is as asked."""
+
+    coming: tuple[str, ...] = ()
+    going: tuple[Instance, ...] = ()
+
+
+@command(permission="scale", changes="environment")
+def scale(
+    job: Job,
+    environment: Environment,
+    type: HostType | None = None,
+    number: Count | None = None,
+    *,
+    sure: Token | None = None,
+) -> Progress[None]:
+    """Scale a type of an environment to a number of instances: 3, +1 or -1.
+
+    New instances start from the newest image of the type's master, come to the live commit and join
+    the balancer when they are healthy. Those that go leave the balancer and finish what they have
+    begun. Without TYPE and COUNT it shows the counts, as lines that can be said again. --sure is
+    what the button of a question says.
+    """
+    fleet = job.aws.fleet(environment.name)
+    if type is None or number is None:
+        if type is not None:
+            raise Misunderstood("scale needs a COUNT", "usage: scale ENV TYPE COUNT")
+        yield Answered(counts(fleet))
+        return
+    settings = job.config.types[type]
+    present = tuple(i for i in fleet.of(type) if i.state in ("pending", "running"))
+    change = decide(fleet, type, number, settings)
+    if change.coming:
+        yield from grow(job, environment, fleet, type, change.coming)
+    elif change.going:
+        about = token(change)
+        if len(change.going) * 2 > len(present) and sure != about:
+            names = tuple(i.name for i in change.going)
+            yield Question(
+                f"this takes {listed(names)} away, {len(names)} of {len(present)} {type}: sure?",
+                about,
+                names,
+            )
+            return
+        yield from shrink(job, environment, present, change.going)
+    else:
+        yield Done(f"{environment.name} has {len(present)} {type} already")
+
+
+def counts(fleet: Fleet) -> tuple[str, ...]:
+    """Return what would be said to come to today's counts."""
+    lines = tuple(f"scale {fleet.environment} {t} {len(fleet.of(t))}" for t in fleet.types())
+    return lines or (f"{fleet.environment} has no instances",)
+
+
+def decide(fleet: Fleet, type: str, number: Amount, settings: Settings) -> Change:
+    """Decide which instances come or go; raises Refused outside of the type's bounds."""
+    there = fleet.of(type)
+    present = [i for i in there if i.state in ("pending", "running")]
+    wanted = number.of(len(present))
+    if wanted < settings.minimum:
+        raise Refused(
+            f"{fleet.environment} {type} has a minimum of {settings.minimum}, {wanted} is below it",
+            f"scale {fleet.environment} {type} {settings.minimum}, or change types.{type}.minimum",
+        )
+    if wanted > settings.maximum:
+        raise Refused(
+            f"{fleet.environment} {type} has a maximum of {settings.maximum}, {wanted} is above it",
+            f"scale {fleet.environment} {type} {settings.maximum}, or change types.{type}.maximum",
+        )
+    more = wanted - len(present)
+    if more > 0:
+        taken = {i.number for i in there}
+        free = (n for n in range(1, 10_000) if n not in taken)
+        return Change(coming=tuple(f"{fleet.environment}{type}{next(free)}" for _ in range(more)))
+    master = fleet.master(type)
+    can_go = sorted((i for i in present if i != master), key=lambda i: -i.number)
+    return Change(going=tuple(can_go[:-more] if more else ()))
+
+
+def token(change: Change) -> str:
+    """Return what stands for exactly these instances."""
+    ids = ",".join(sorted(i.id for i in change.going))
+    return hashlib.sha256(ids.encode()).hexdigest()[:12]
+
+
+def grow(
+    job: Job, environment: Environment, fleet: Fleet, type: str, names: tuple[str, ...]
+) -> Progress[None]:
+    """Launch instances like the master, bring them to the live commit and behind the balancer."""
+    master = fleet.master(type)
+    if master is None or master.state != "running":
+        raise Refused(
+            f"{environment.name} has no running {type} to make more of",
+            "start its master, or make one: it is the instance of the lowest number",
+        )
+    if environment.balancers.get(type):
+        job.aws.balancer(environment.name, type)
+    image = newest(job.aws.images(environment.name), master)
+    live = live_commit(job.hosts.live(tuple(i for i in fleet.of(type) if i.state == "running")))
+    release = next(
+        (r.number for r in job.history.releases(environment.name) if r.commit == live.id), 0
+    )
+    yield Planned(
+        f"{environment.name}: {len(fleet.of(type))} {type} now, {len(names)} more: {listed(names)}",
+        (
+            f"from {image.id} of {master.name}, made {image.created[:16].replace('T', ' ')}",
+            f"it holds {image.commit[:7] or 'an unknown commit'}; "
+            + ("that is live" if image.commit == live.id else f"they are brought to {live.short}"),
+            *(
+                [f"{master.name} is the master, since {environment.name}{type}1 is gone"]
+                if master.number > 1
+                else []
+            ),
+        ),
+        (
+            Step("launch", f"launch {count(len(names), 'instance')}"),
+            Step("reach", "wait for ssh"),
+            Step("prepare", f"bring them to {live.short}"),
+            Step("join", "start, be healthy, join"),
+        ),
+        names,
+        live.id,
+    )
+    yield StepStarted("launch")
+    launched = job.aws.launch(master, image.id, names, job.operation.id)
+    troubles = [f"{x.name}: {x.trouble}" for x in launched if x.instance is None]
+    made = tuple(x.instance for x in launched if x.instance is not None)
+    running = job.aws.wait_running(tuple(i.id for i in made))
+    up = {i.id for i in running}
+    troubles += [f"{i.name} ({i.id}) did not start" for i in made if i.id not in up]
+    yield StepEnded("launch", "done" if running else "failed", f"{len(running)} run")
+    well: tuple[str, ...] = ()
+    stopped: Cancelled | None = None
+    if running:
+        variables = {
+            "commit": live.id,
+            "release": release,
+            "packlead_operation": job.operation.id,
+            "packlead_epoch": job.operation.number,
+        }
+        try:
+            outcome = job.play("join.yml", environment.name, running, variables)
+            well = outcome.hosts
+            troubles += [f"{f.host}: {f.task}: {last_line(f.text)}" for f in outcome.failures]
+        except Cancelled as stop:
+            stopped = stop
+    bad = tuple(i for i in made if i.name not in well)
+    if bad:
+        yield Note(f"taking away again: {listed([i.name for i in bad])}")
+        leave(job, environment, type, bad)
+        job.aws.terminate(tuple(i.id for i in bad))
+    for trouble in troubles[:15]:
+        yield Note(trouble)
+    if stopped:
+        raise stopped
+    if len(well) < len(names):
+        raise Failed(
+            f"{len(well)} of {count(len(names), 'new instance')} joined"
+            + (f"; {troubles[0]}" if troubles else ""),
+            f"what came stays, the others were taken away; again: scale {environment.name} {type} "
+            f"{len(fleet.of(type)) + len(names)}",
+        )
+    yield Done(
+        f"{environment.name} has {len(fleet.of(type)) + len(well)} {type}: {listed(well)} came"
+    )
+
+
+def newest(images: tuple[Image, ...], master: Instance) -> Image:
+    """Return the newest available image of a type's masters; raises Refused where there is none."""
+    mine = [i for i in images if i.type == master.type]
+    ready = sorted((i for i in mine if i.state == "available"), key=lambda i: i.created)
+    if ready:
+        return ready[-1]
+    waiting = [i for i in mine if i.state == "pending"]
+    raise Refused(
+        f"{waiting[-1].id} of {master.name} is still being made"
+        if waiting
+        else f"there is no image of {master.name}",
+        "say it again in some minutes"
+        if waiting
+        else f"image {master.environment} {master.type} makes one; so does every deploy",
+    )
+
+
+def live_commit(live: tuple[Live, ...]) -> Commit:
+    """Return the commit that most instances run; raises Refused where none can be told."""
+    known = Counter(x.commit for x in live if x.commit).most_common(1)
+    if not known:
+        raise Refused(
+            "no running instance can say what it runs: " + "; ".join(x.trouble for x in live),
+            "deploy first, or see status",
+        )
+    return Commit(known[0][0])
+
+
+def shrink(
+    job: Job,
+    environment: Environment,
+    present: tuple[Instance, ...],
+    going: tuple[Instance, ...],
+) -> Progress[None]:
+    """Take instances out of the balancer, let them finish, and terminate them."""
+    type, names = going[0].type, tuple(i.name for i in going)
+    left = [i.name for i in present if i not in going]
+    yield Planned(
+        f"{environment.name}: {len(present)} {type} now, {listed(names)} "
+        f"{'goes' if len(names) == 1 else 'go'}, {len(left)} stay",
+        (f"stay: {listed(left)}", "highest number first; the master never goes"),
+        (Step("retire", "leave the balancer, finish, stop"), Step("terminate", "terminate")),
+        names,
+    )
+    variables = {
+        "packlead_operation": job.operation.id,
+        "packlead_epoch": job.operation.number,
+    }
+    reachable = tuple(i for i in going if i.state == "running")
+    if reachable:
+        try:
+            outcome = job.play("retire.yml", environment.name, reachable, variables)
+        except Cancelled:
+            yield Note("putting back what was on its way out")
+            job.play("mend.yml", environment.name, reachable, variables, stoppable=False)
+            raise
+        for failure in outcome.failures:
+            yield HostReport(failure.host, f"did not stop in order: {failure.text}", ok=False)
+    # A host that could not be reached has not left by itself: nobody may be sent to what is gone.
+    leave(job, environment, type, going)
+    yield StepStarted("terminate")
+    job.aws.terminate(tuple(i.id for i in going))
+    yield StepEnded("terminate")
+    yield Done(f"{environment.name} has {len(left)} {type}: {listed(names)} went")
+
+
+def leave(job: Job, environment: Environment, type: str, gone: tuple[Instance, ...]) -> None:
+    """Take instances out of the balancer of their type, if it has one."""
+    balancer = job.aws.balancer(environment.name, type) if type in environment.balancers else None
+    if balancer:
+        for instance in gone:
+            job.aws.leave(balancer, instance.id, instance.name)
+
+
+def last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no output"])[-1]
