@@ -65,7 +65,7 @@ def test_a_file_knows_only_its_own_side(file: Path):
         if library in OUTSIDE:
             assert place.startswith(OUTSIDE[library]), f"{place} knows {library}"
         assert not name.startswith("bot.__main__"), f"{place} imports the entry point"
-        if place == "bot/__main__.py" or not mine or name == "commands" and mine == "core":
+        if place == "bot/__main__.py" or not mine or (name == "commands" and mine == "core"):
             continue
         theirs = side(name)
         if mine == "commands" and theirs == "commands":

@@ -66,7 +66,8 @@ def test_names_that_point_nowhere_are_told(tmp_path):
     )
     assert told == [
         'environments.prod.balancers.wbe: no such type, did you mean "web"?',
-        "permissions.0.who: 'adda' is neither below [people] nor a user group id, did you mean \"ada\"?",
+        "permissions.0.who: 'adda' is neither below [people] nor a user group id, "
+        'did you mean "ada"?',
         "permissions.0.on: 'prd' is no environment, did you mean \"prod\"?",
     ]
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from bot.command import Command, Environment, command, read
 from bot.config import Config
+from bot.database import connect
 from bot.dispatcher import Dispatcher, Request
 from bot.engine import Engine
 from bot.errors import Cancelled, Failed
@@ -78,6 +80,33 @@ def house(config: Config, store: Store) -> tuple[Dispatcher, Engine]:
     dispatcher = Dispatcher(config, COMMANDS, store)
     nothing: Adapters = None  # type: ignore[assignment] - these commands reach for no adapter
     return dispatcher, Engine(store, dispatcher, nothing, Path(config.data), lease=2, poll=0.05)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request, tmp_path: Path) -> Iterator[Store]:
+    """A fresh database; Postgres where PACKLEAD_TEST_POSTGRES says which server makes it."""
+    url = f"sqlite:///{tmp_path / 'packlead.db'}"
+    server = os.environ.get("PACKLEAD_TEST_POSTGRES", "")
+    name = f"packlead_{uuid.uuid4().hex}"
+    if request.param == "postgres":
+        if not server:
+            pytest.skip(
+                "PACKLEAD_TEST_POSTGRES names no server, such as postgresql://postgres@host"
+            )
+        url = f"{server}/{name}"
+        _admin(server, f"create database {name}")
+    store = Store(url)
+    yield store
+    store.close()
+    if request.param == "postgres":
+        _admin(server, f"drop database {name} with (force)")
+
+
+def _admin(server: str, statement: str) -> None:
+    engine = connect(f"{server}/postgres").execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
 
 
 @pytest.fixture
@@ -183,7 +212,7 @@ def test_a_worker_that_stops_lets_go_and_the_next_one_goes_on(config, store, tmp
 
 
 def test_a_killed_worker_is_taken_up_where_it_was(config, store, tmp_path, monkeypatch):
-    """kill -9 in the middle: steps that had ended are not done again, the lock is free at the end."""
+    """kill -9 in the middle: what had ended is not done again, the lock is free at the end."""
     monkeypatch.setenv(TRACE, str(tmp_path / "trace"))
     dispatcher, _ = house(config, store)
     (tmp_path / "config.json").write_text(config.model_dump_json())
@@ -191,7 +220,9 @@ def test_a_killed_worker_is_taken_up_where_it_was(config, store, tmp_path, monke
     assert dispatcher.ask(ask).ok
     for slow, kill in (("30", True), ("0", False)):
         environment = {**os.environ, "SLOW": slow, "PYTHONPATH": str(FILE.parents[2])}
-        worker = subprocess.Popen([sys.executable, str(FILE), str(tmp_path)], env=environment)
+        worker = subprocess.Popen(
+            [sys.executable, str(FILE), str(tmp_path), store.url], env=environment
+        )
         try:
             if kill:
                 while len(store.entries("op")) < 2:
@@ -213,5 +244,5 @@ def test_a_killed_worker_is_taken_up_where_it_was(config, store, tmp_path, monke
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     given = Config.model_validate_json((folder / "config.json").read_text())
-    house(given, Store(f"sqlite:///{folder / 'packlead.db'}"))[1].start()
+    house(given, Store(sys.argv[2]))[1].start()
     time.sleep(60)

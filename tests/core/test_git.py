@@ -58,12 +58,14 @@ def test_an_unknown_ref_is_answered_with_a_near_one(repository, tmp_path):
     git = Git(str(repository[0]), tmp_path / "mirror")
     with pytest.raises(Misunderstood, match='did you mean "master"'):
         git.resolve("mastre")
-    with pytest.raises(Misunderstood, match="it has feature/logo, master, v1.0"):
+    with pytest.raises(Misunderstood, match=r"it has feature/logo, master, v1\.0"):
         git.resolve("0123456789")
 
 
 def test_a_repository_that_cannot_be_reached(tmp_path):
-    with pytest.raises(Failed, match="reading the repository https://127.0.0.1:1/app.git: fatal"):
+    with pytest.raises(
+        Failed, match=r"reading the repository https://127\.0\.0\.1:1/app\.git: fatal"
+    ):
         Git("https://ada:secret@127.0.0.1:1/app.git", tmp_path / "mirror").resolve("master")
 
 

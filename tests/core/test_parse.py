@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import commands
 from bot.command import REF, find
 from bot.config import Config
 from bot.errors import Misunderstood
 from bot.parse import normalise, parse
-import commands
 
 KNOWN = find(commands)
 
@@ -68,7 +68,8 @@ def test_what_is_not_understood_says_what_to_type(text, answer, config):
     "ref",
     [
         "{{ lookup('pipe','id') }}", "{{lookup('pipe','id')}}", "$(id)", "--upload-pack=touch x",
-        "<!channel>", "a..b", "a//b", "a/", "-x", ".x", "x.lock", "`id`", "a;id", "a|b", "é", "a" * 300,
+        "<!channel>", "a..b", "a//b", "a/", "-x", ".x", "x.lock", "`id`", "a;id", "a|b", "é",
+        "a" * 300,
     ],
 )  # fmt: skip
 def test_a_ref_that_could_do_something_is_refused(ref, config):

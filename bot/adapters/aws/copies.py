@@ -12,6 +12,7 @@ from bot.adapters.aws.described import TAG_LIMIT, tags_of
 
 OWN = {"Name", "Operation"}  # what a copy has for itself
 BURSTABLE = re.compile(r"t\d")  # the instance types that earn and spend CPU credits
+ENABLED = {"enabled", "pending"}
 METADATA = (
     "HttpEndpoint",
     "HttpProtocolIpv6",
@@ -46,7 +47,6 @@ def copy(
         "Operation": operation_tag(operation),
     }
     tagged = [{"Key": k, "Value": v} for k, v in sorted(tags.items())]
-    placement = _placement(has.get("Placement", {}))
     more = {
         "KeyName": has.get("KeyName"),
         "SecurityGroupIds": sorted(g["GroupId"] for g in has.get("SecurityGroups", ())),
@@ -54,7 +54,7 @@ def copy(
         "IamInstanceProfile": _profile(has),
         "UserData": model.user_data,
         "CreditSpecification": {"CpuCredits": model.credits} if model.credits else None,
-        "Placement": placement,
+        "Placement": _placement(has.get("Placement", {})),
     }
     return {
         "ImageId": image,
@@ -64,7 +64,7 @@ def copy(
         "ClientToken": token(operation, name),
         "EbsOptimized": bool(has.get("EbsOptimized")),
         "MetadataOptions": _metadata(has.get("MetadataOptions", {})),
-        "Monitoring": {"Enabled": has.get("Monitoring", {}).get("State") in _ENABLED},
+        "Monitoring": {"Enabled": has.get("Monitoring", {}).get("State") in ENABLED},
         "TagSpecifications": [
             {"ResourceType": kind, "Tags": tagged} for kind in ("instance", "volume")
         ],
@@ -80,9 +80,6 @@ def token(operation: str, name: str) -> str:
 def operation_tag(operation: str) -> str:
     """Return the tag by which an operation finds again what it has launched."""
     return operation[:TAG_LIMIT]
-
-
-_ENABLED = {"enabled", "pending"}
 
 
 def _metadata(has: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from bot.adapters.aws.errors import Answered
 from bot.adapters.aws.instances import THERE, Instances
 from bot.adapters.aws.records import Use
+from bot.errors import Failed
 
 TEMPLATES = 200  # the most that EC2 gives of templates, or of a template's versions, at once
 GROUPS = 100  # the most that Auto Scaling gives at once
@@ -98,14 +99,18 @@ class Uses(Instances):
 
     def _parameters(self, named: Iterable[str]) -> dict[str, str]:
         """Return the images that parameters of SSM mean; nothing for one that is gone."""
-        found = {name: "" for name in named if name.startswith(PARAMETER)}
-        names = sorted(name.removeprefix(PARAMETER) for name in found)
+        names = sorted({n.removeprefix(PARAMETER) for n in named if n.startswith(PARAMETER)})
+        found: dict[str, str] = {}
         for at in range(0, len(names), PARAMETERS):
             answer = self._call(DOING, "ssm", "get_parameters", Names=names[at : at + PARAMETERS])
+            found |= dict.fromkeys(answer.get("InvalidParameters", ()), "")
             for row in answer["Parameters"]:
-                for asked in (row["Name"], row.get("ARN", "")):
-                    found[f"{PARAMETER}{asked}{row.get('Selector') or ''}"] = row["Value"]
-        return found
+                version = str(row.get("Selector") or "").strip(":")
+                for name in (row["Name"], row.get("ARN", "")):
+                    found[f"{name}:{version}" if version else name] = row["Value"]
+        if lost := [name for name in names if name not in found]:
+            raise Failed(f"{DOING}: SSM does not say what {', '.join(lost)} stands for")
+        return {f"{PARAMETER}{name}": image for name, image in found.items()}
 
     def _of_groups(self, templates: Iterable[Template]) -> Iterator[Use]:
         named = {key: template for template in templates for key in (template.id, template.name)}

@@ -44,8 +44,9 @@ def seed(folder: Path, git: Git, template: Template) -> None:
     archive.unlink()
     (release / "REVISION").write_text(git.seed + "\n")
     key = hashlib.sha256((release / "requirements.txt").read_bytes()).hexdigest()[:16]
-    _link(template.virtualenv, app / "virtualenvs" / key)
-    (app / "virtualenvs" / key / ".complete").touch()
+    # One for all hosts of this machine: copying its ten thousand files was most of a start.
+    (template.virtualenv / ".complete").touch()
+    (app / "virtualenvs" / key).symlink_to(template.virtualenv)
     (release / "virtualenv").symlink_to(f"../../virtualenvs/{key}")
     (app / "current").symlink_to(release.relative_to(app))
     keys = app / "shared" / "env"
