@@ -32,7 +32,8 @@ def prune(
     """Deregister old images and their snapshots; the newest three of each master stay.
 
     What an instance, a launch template, a scaling group or a release that could come back uses
-    stays too, and so do images that are young, pending or not Packlead's. --dry-run shows the choice.
+    stays too, and so do images that are young, pending or not Packlead's. --dry-run only shows
+    the choice.
     """
     rules = job.config.images
     choice = choose(

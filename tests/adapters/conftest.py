@@ -72,8 +72,8 @@ def cloud(
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     world.log.clear()
     yield world
-    world.faults.clear()
-    world.health, world.image_delay = None, 0.5
+    world.calm()
+    world.health = None
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +90,19 @@ def clock() -> Clock:
 def aws(cloud: lab.Aws, config: Config, clock: Clock) -> Aws:
     """The adapter, as the bot has it, on time that does not pass by itself."""
     return Aws(config, sleep=clock.sleep, clock=clock)
+
+
+@pytest.fixture(scope="package")
+def adapter(world: lab.Aws, config: Config) -> Aws:
+    """One that is kept: making its clients takes longer than most tests."""
+    return Aws(config)
+
+
+@pytest.fixture
+def warm(adapter: Aws, cloud: lab.Aws, clock: Clock) -> Aws:
+    """The kept adapter, for tests that leave the credentials as they are."""
+    adapter._sleep, adapter._clock = clock.sleep, clock
+    return adapter
 
 
 @pytest.fixture

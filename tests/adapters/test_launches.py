@@ -58,16 +58,21 @@ def tags(row: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.fixture
-def master(cloud: lab.Aws, aws: Aws) -> Iterator[Instance]:
+def aws(warm: Aws) -> Aws:
+    return warm
+
+
+@pytest.fixture(scope="module")
+def model(world: lab.Aws) -> Iterator[str]:
     """A master with something of everything."""
-    ec2 = cloud.client("ec2", PEEK)
-    like = fleet.Fleet(cloud).rows("prod")["prodweb1"]
+    ec2 = world.client("ec2", PEEK)
+    like = fleet.Fleet(world).rows("prod")["prodweb1"]
     groups = [
         ec2.create_security_group(GroupName=f"g{n}", Description="copied", VpcId=like["VpcId"])
         for n in range(2)
     ]
-    ec2.run_instances(
-        ImageId=cloud.base_image,
+    made = ec2.run_instances(
+        ImageId=world.base_image,
         InstanceType="t3.large",
         MinCount=1,
         MaxCount=1,
@@ -90,15 +95,22 @@ def master(cloud: lab.Aws, aws: Aws) -> Iterator[Instance]:
             }
         ],
     )
-    found = aws.fleet("copies").master("web")
-    assert found is not None
-    cloud.log.clear()
-    yield found
-    cloud.faults.clear()
-    cloud.capacity, cloud.consistency = None, 0
-    ec2.terminate_instances(InstanceIds=[row["InstanceId"] for row in rows(cloud).values()])
+    id = str(made["Instances"][0]["InstanceId"])
+    yield id
+    ec2.terminate_instances(InstanceIds=[id])
     for group in groups:
         ec2.delete_security_group(GroupId=group["GroupId"])
+
+
+@pytest.fixture
+def master(model: str, aws: Aws, cloud: lab.Aws) -> Iterator[Instance]:
+    found = aws.fleet("copies").master("web")
+    assert found is not None and found.id == model
+    cloud.log.clear()
+    yield found
+    copies = [row["InstanceId"] for row in rows(cloud).values() if row["InstanceId"] != model]
+    if copies:
+        cloud.client("ec2", PEEK).terminate_instances(InstanceIds=copies)
 
 
 def launched(launches: tuple[Launch, ...]) -> list[Instance]:
@@ -220,15 +232,16 @@ def test_what_is_not_shown_yet_is_not_launched_again(
 
 
 def test_a_master_that_changed_in_between_is_no_second_launch(
-    cloud: lab.Aws, aws: Aws, config: Any, master: Instance
+    cloud: lab.Aws, aws: Aws, master: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = launched(aws.launch(master, cloud.base_image, ("copiesweb2",), "op-8"))
     ec2 = cloud.client("ec2", PEEK)
-    ec2.create_tags(Resources=[master.id], Tags=[{"Key": "Team", "Value": "books"}])
+    ec2.create_tags(Resources=[master.id], Tags=[{"Key": "Later", "Value": "yes"}])
     hides = iter([True])  # the first look comes too early to see what was launched
     look = aws._launched
-    aws._launched = lambda *a: {} if next(hides, False) else look(*a)  # type: ignore[method-assign]
+    monkeypatch.setattr(aws, "_launched", lambda *a: {} if next(hides, False) else look(*a))
     again = launched(aws.launch(master, cloud.base_image, ("copiesweb2",), "op-8"))
+    ec2.delete_tags(Resources=[master.id], Tags=[{"Key": "Later"}])
     assert again[0].id == first[0].id
     assert [c.error for c in cloud.log if c.status >= 400] == ["IdempotentParameterMismatch"]
 
@@ -262,7 +275,9 @@ def test_a_trouble_is_one_sentence(
     aws: Aws, cloud: lab.Aws, master: Instance, code: str, words: str
 ) -> None:
     cloud.fault("RunInstances", "error", code=code, message="the key is gone.", status=400)
-    first, second = aws.launch(master, cloud.base_image, ("copiesweb2", "copiesweb3"), "op-10")
+    first, second = aws.launch(
+        master, cloud.base_image, ("copiesweb2", "copiesweb3"), f"op-10-{code}"
+    )
     good, bad = (first, second) if first.instance else (second, first)
     assert good.instance and not good.trouble
     assert not bad.instance
@@ -348,6 +363,7 @@ def test_what_is_too_new_to_be_shown_is_terminated(
 
     monkeypatch.setattr(aws, "_sleep", sleep)
     aws.terminate((new.id,))
+    assert clock.now > 5
     assert names(cloud) == []
 
 

@@ -17,8 +17,8 @@ def fleet(*numbers, **states):
     return Fleet(
         "prod",
         tuple(
-            Instance(f"i-{n}", f"prodweb{n}", "prod", "web", f"10.0.0.{n}", states.get(f"n{n}", "running"))
-            for n in numbers
+            Instance(f"i-{n}", f"prodweb{n}", "prod", "web", f"10.0.0.{n}", state)
+            for n, state in ((n, states.get(f"n{n}", "running")) for n in numbers)
         ),
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ READY = 60.0  # seconds until Packlead must be heard
 
 def demo(quiet: bool = False) -> None:
     """Start it all, say where to look, and stay until ended."""
-    print("starting a lab on this machine: hosts, a balancer, a repository, AWS and Slack …", flush=True)
+    print("starting a lab here: hosts, a balancer, a repository, AWS and Slack …", flush=True)
     with Lab() as lab, packlead(lab) as bot:
         lab.slack.install(manifest(lab))
         told = lab.described()
