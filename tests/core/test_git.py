@@ -63,9 +63,7 @@ def test_an_unknown_ref_is_answered_with_a_near_one(repository, tmp_path):
 
 
 def test_a_repository_that_cannot_be_reached(tmp_path):
-    with pytest.raises(
-        Failed, match=r"reading the repository https://127\.0\.0\.1:1/app"
-    ):
+    with pytest.raises(Failed, match=r"reading the repository https://127\.0\.0\.1:1/app"):
         Git("https://ada:secret@127.0.0.1:1/app.git", tmp_path / "mirror").resolve("master")
 
 
