@@ -23,6 +23,14 @@ from bot.schema import events, operations
 
 __all__ = ["Lock", "Operation", "Release", "Store"]
 
+# What stands before a new exclusive operation of an environment.
+BEFORE = (
+    sa.select(sa.func.max(operations.c.number))
+    .where(operations.c.environment == sa.bindparam("environment"), operations.c.exclusive)
+    .where(operations.c.state.in_(("queued", "running")))
+    .where(operations.c.number != sa.bindparam("number"))
+)
+
 
 class Store(Notes):
     """All that is remembered."""
@@ -57,21 +65,16 @@ class Store(Notes):
                 "audience_kind": (audience or {}).get("kind", ""), "exclusive": exclusive,
                 "parent": parent, "state": "queued", "created": self.now(),
             }  # fmt: skip
-            new = self.insert_once(c, operations, row, operations.c.number)
-            if new:
-                before = c.execute(
-                    sa.select(operations.c.number)
-                    .where(
-                        operations.c.environment == environment,
-                        operations.c.exclusive,
-                        operations.c.state.in_(("queued", "running")),
-                        operations.c.id != id,
-                    )
-                    .order_by(operations.c.number.desc())
-                ).first()
-                behind = f"#{before.number}" if exclusive and before else ""
-                self._append(c, id, "accepted", Accepted(line, person, front, behind))
-            return read_operation(c.execute(_by_id(id)).one()), new is not None
+            number = self.insert_once(c, operations, row, operations.c.number)
+            if number is None:
+                return read_operation(c.execute(_by_id(id)).one()), False
+            before = exclusive and c.execute(
+                BEFORE, {"environment": environment, "number": number}
+            ).scalar()
+            behind = f"#{before}" if before else ""
+            self._append(c, id, "accepted", Accepted(line, person, front, behind), new=True)
+            del row["audience_kind"]
+            return Operation(number, **row), True
 
         return self.transact(work)
 
@@ -182,11 +185,13 @@ class Store(Notes):
 
     # -- below -----------------------------------------------------------------------------------
 
-    def _append(self, c: sa.Connection, operation: str, key: str, event: Event) -> None:
-        # The row lock puts the numbers of one operation's entries in the order of their commits.
-        c.execute(
-            sa.select(operations.c.number).where(operations.c.id == operation).with_for_update()
-        )
+    def _append(
+        self, c: sa.Connection, operation: str, key: str, event: Event, new: bool = False
+    ) -> None:
+        if not (new or self.alone):
+            # The row lock puts the numbers of one operation's entries in the order of commits.
+            row = sa.select(operations.c.number).where(operations.c.id == operation)
+            c.execute(row.with_for_update())
         kind, data = encode(event)
         row = {"operation": operation, "key": key, "at": self.now(), "kind": kind, "data": data}
         self.insert_once(c, events, row, events.c.number)

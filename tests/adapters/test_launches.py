@@ -168,7 +168,7 @@ def test_what_moto_does_not_keep_is_copied_too() -> None:
     assert asked["MetadataOptions"] == {"HttpEndpoint": "x", "HttpTokens": "required"}
     assert asked["CreditSpecification"] == {"CpuCredits": "unlimited"}
     assert asked["Monitoring"] == {"Enabled": True}
-    assert asked["SecurityGroupIds"] == ["sg-1", "sg-2"]
+    assert asked["SecurityGroupIds"] == ["sg-2", "sg-1"]
     assert {t["Key"] for t in asked["TagSpecifications"][1]["Tags"]} == {
         "Env",
         "Type",

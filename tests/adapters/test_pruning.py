@@ -18,6 +18,7 @@ from tests.lab import aws as lab
 from tests.lab import fleet
 from tests.lab.aws import PEEK
 
+CONFIGURED = {"used": "ami-0000000000000aaa3", "unused": "ami-0000000000000aaa4"}
 COMMIT = "c0ffee" * 6 + "c0ff"
 
 
@@ -153,7 +154,7 @@ def users(cloud: lab.Aws) -> Iterator[dict[str, Any]]:
     """Templates, launch configurations and groups of all kinds, which need images."""
     ec2, scaling = cloud.client("ec2", PEEK), cloud.client("autoscaling", PEEK)
     cloud.client("ssm", PEEK).put_parameter(
-        Name="/images/web", Value="ami-0000000000000aaa6", Type="String"
+        Name="/images/web", Value="ami-0000000000000aaa6", Type="String", Overwrite=True
     )
     old = ec2.create_launch_template(
         LaunchTemplateName="old", LaunchTemplateData={"ImageId": "ami-0000000000000aaa1"}
@@ -165,11 +166,9 @@ def users(cloud: lab.Aws) -> Iterator[dict[str, Any]]:
         {"ImageId": "resolve:ssm:/images/gone"},
     ):
         ec2.create_launch_template_version(LaunchTemplateId=old, LaunchTemplateData=data)
-    for name in ("used", "unused"):
+    for name, image in CONFIGURED.items():
         scaling.create_launch_configuration(
-            LaunchConfigurationName=name,
-            ImageId=f"ami-00000000000{name:0>6}".replace("n", "0").replace("u", "0")[:21],
-            InstanceType="t3.small",
+            LaunchConfigurationName=name, ImageId=image, InstanceType="t3.small"
         )
     room = {"MinSize": 0, "MaxSize": 0, "AvailabilityZones": ["us-east-1a"]}
     scaling.create_auto_scaling_group(
@@ -202,7 +201,7 @@ def users(cloud: lab.Aws) -> Iterator[dict[str, Any]]:
     yield {"template": old}
     for name in ("configured", "templated", "mixed"):
         scaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
-    for name in ("used", "unused"):
+    for name in CONFIGURED:
         scaling.delete_launch_configuration(LaunchConfigurationName=name)
     ec2.delete_launch_template(LaunchTemplateId=old)
 
@@ -214,12 +213,6 @@ def test_everything_that_needs_an_image_is_found(
     stopped = ec2.run_instances(ImageId=cloud.base_image, MinCount=1, MaxCount=1)
     id = stopped["Instances"][0]["InstanceId"]
     ec2.stop_instances(InstanceIds=[id])
-    configured = {
-        row["LaunchConfigurationName"]: row["ImageId"]
-        for row in cloud.client("autoscaling", PEEK).describe_launch_configurations()[
-            "LaunchConfigurations"
-        ]
-    }
     try:
         found = set(aws.uses())
     finally:
@@ -235,9 +228,9 @@ def test_everything_that_needs_an_image_is_found(
         Use("ami-0000000000000aaa2", "scaling group mixed"),
         Use("ami-0000000000000aaa5", "scaling group mixed"),
         Use("ami-0000000000000aaa6", "scaling group mixed"),
-        Use(configured["used"], "scaling group configured"),
-        Use(configured["used"], "launch configuration used"),
-        Use(configured["unused"], "launch configuration unused"),
+        Use(CONFIGURED["used"], "scaling group configured"),
+        Use(CONFIGURED["used"], "launch configuration used"),
+        Use(CONFIGURED["unused"], "launch configuration unused"),
     }
     assert id not in {use.by for use in aws.uses()}  # terminated
 
@@ -261,6 +254,14 @@ def test_calls_grow_with_pages_and_templates_only(
     assert called(cloud) == {"DescribeImages": 2, "DescribeSnapshots": 1}
     sizes = {c.action: c.params.get("MaxResults") for c in cloud.log}
     assert sizes == {"DescribeImages": "1000", "DescribeSnapshots": "1000"}
+
+
+def test_every_page_is_read(aws: Aws, cloud: lab.Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = aws.uses()
+    monkeypatch.setattr("bot.adapters.aws.instances.PAGE", 5)
+    cloud.log.clear()
+    assert aws.uses() == whole
+    assert called(cloud)["DescribeInstances"] == 2
 
 
 def test_every_version_of_a_template_has_its_image() -> None:

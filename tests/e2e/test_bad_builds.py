@@ -11,7 +11,7 @@ from tests.playbooks.load import Load
 ENVIRONMENT = "puppystream"
 BAD = [
     ("exits", "pass the health check", "there is no file LICENCE"),
-    ("install", "build the virtualenv", "kennel-package-that-nobody-made"),
+    ("migration", "migrate the database", "3 notes have no date"),
 ]
 
 

@@ -90,6 +90,7 @@ def test_check(world: World):
     well = Packlead(env, "check")
     closed = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
     token = {"SLACK_BOT_TOKEN": "xoxb-of-somebody-else"}
+    world.forgiven.add("invalid_auth")
     ill = Packlead({**env, **token, **closed}, "check")
     good = well.ends(0).says("AWS, prod: 1 celery, 1 manager, 2 web", "AWS, puppystream: 2 web")
     assert {line.split()[0] for line in good.out.splitlines()} == {"ok"}

@@ -35,8 +35,8 @@ def copy(
 ) -> dict[str, Any]:
     """Return the arguments of RunInstances for one copy. The same copy has the same ones.
 
-    What EC2 lists in no order is sorted: a client token that comes again with other arguments is
-    an error. The disks come from the image.
+    Tags, which EC2 lists in any order, are sorted: a client token that comes again with other
+    arguments is an error. The disks come from the image.
     """
     has = model.described
     tags = {
@@ -49,7 +49,7 @@ def copy(
     tagged = [{"Key": k, "Value": v} for k, v in sorted(tags.items())]
     more = {
         "KeyName": has.get("KeyName"),
-        "SecurityGroupIds": sorted(g["GroupId"] for g in has.get("SecurityGroups", ())),
+        "SecurityGroupIds": [g["GroupId"] for g in has.get("SecurityGroups", ())],
         "SubnetId": has.get("SubnetId"),
         "IamInstanceProfile": _profile(has),
         "UserData": model.user_data,

@@ -93,11 +93,17 @@ class Instances(Session):
         return [row for r in answer.get("Reservations", ()) for row in r["Instances"]]
 
     def _by_id(self, doing: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        return {
-            row["InstanceId"]: row
-            for at in range(0, len(ids), VALUES)
-            for row in self._described(doing, {"instance-id": ids[at : at + VALUES]})
-        }
+        """Return instances by id; what EC2 does not know, or does not know yet, is left out."""
+        found: dict[str, dict[str, Any]] = {}
+        for at in range(0, len(ids), VALUES):
+            try:
+                rows = self._described(doing, {"instance-id": ids[at : at + VALUES]})
+            except Answered as error:
+                if error.code != "InvalidInstanceID.NotFound":
+                    raise
+                continue
+            found |= {row["InstanceId"]: row for row in rows}
+        return found
 
 
 def _check_ours(rows: Iterable[Mapping[str, Any]]) -> None:
