@@ -246,7 +246,9 @@ async def _serve(
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="packlead", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="packlead",
+        description=(__doc__ or "").partition("\n\n")[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(do=up)
     parts = parser.add_subparsers(metavar="")

@@ -68,9 +68,10 @@ class Store(Notes):
             number = self.insert_once(c, operations, row, operations.c.number)
             if number is None:
                 return read_operation(c.execute(_by_id(id)).one()), False
-            before = exclusive and c.execute(
-                BEFORE, {"environment": environment, "number": number}
-            ).scalar()
+            before = (
+                exclusive
+                and c.execute(BEFORE, {"environment": environment, "number": number}).scalar()
+            )
             behind = f"#{before}" if before else ""
             self._append(c, id, "accepted", Accepted(line, person, front, behind), new=True)
             del row["audience_kind"]
