@@ -191,8 +191,8 @@ class Store(Notes):
     ) -> None:
         if not (new or self.alone):
             # The row lock puts the numbers of one operation's entries in the order of commits.
-            row = sa.select(operations.c.number).where(operations.c.id == operation)
-            c.execute(row.with_for_update())
+            mine = sa.select(operations.c.number).where(operations.c.id == operation)
+            c.execute(mine.with_for_update())
         kind, data = encode(event)
         row = {"operation": operation, "key": key, "at": self.now(), "kind": kind, "data": data}
         self.insert_once(c, events, row, events.c.number)
