@@ -261,7 +261,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     ):
         parts.add_parser(name).set_defaults(do=do)
     said = parts.add_parser("run")
-    said.add_argument("line", nargs="+")
+    said.add_argument("line", nargs=argparse.REMAINDER, help="what to say, as in Slack")
     said.set_defaults(do=run)
     made = parts.add_parser("manifest")
     made.add_argument("--url", default="", help="public https address, where signed HTTP is used")

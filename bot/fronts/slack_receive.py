@@ -21,6 +21,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.command import Command
 from bot.config import Config
 from bot.dispatcher import Dispatcher, Reply, Request
 from bot.fronts import cards
@@ -121,14 +122,18 @@ class Receiver:
 
     def _leaves_no_trace(self, heard: Heard) -> bool:
         """Whether it would act, and leave no operation by which a second delivery is known."""
-        first = next(iter(heard.text.split()), "").lower().removeprefix("/")
-        command = self.dispatcher.commands.get(first)
+        command = self._command(heard)
         return command is not None and command.here and bool(command.permission)
+
+    def _command(self, heard: Heard) -> Command | None:
+        first = next(iter(heard.text.split()), "").lower().removeprefix("/")
+        return self.dispatcher.commands.get(first)
 
     def _with_place(self, heard: Heard, reply: Reply) -> Reply:
         """Say where an accepted request is told, where it was not asked there."""
-        if not reply.operation:
-            return reply
+        command = self._command(heard)
+        if not reply.operation or command is None or not command.changes:
+            return reply  # what only looks is answered where it was asked
         named = (self.config.environments.get(word) for word in heard.text.split())
         environment = next((e for e in named if e), None)
         if environment is None or environment.channel == heard.audience["channel"]:

@@ -19,6 +19,7 @@ from bot.events import (
     Event,
     HostReport,
     Output,
+    Question,
     StepEnded,
     StepProgress,
     StepStarted,
@@ -43,7 +44,7 @@ def run(line: str, dispatcher: Dispatcher, store: Store, work: Callable[[], bool
     request = Request(f"terminal:{uuid.uuid4()}", line, who, {"kind": "terminal"})
     reply = dispatcher.ask(request)
     if not reply.operation:
-        (console if reply.ok else errors).print(Text(reply.text))
+        (console if reply.ok else errors).print(Text(reply.text), soft_wrap=True)
         return 0 if reply.ok else 1
     ours = work()
     show = Show(console)
@@ -73,6 +74,11 @@ def follow(id: str, store: Store, show: Show) -> int:
         for entry in entries:
             show.number = entry.number
             show.event(entry.event)
+            if isinstance(entry.event, Question):
+                number = getattr(store.get(id), "number", "")
+                yes = f'yes is: packlead run "approve {number} {entry.event.token}"'
+                show.console.print(Text(yes), soft_wrap=True)
+                return 1
             if entry.key == "end":
                 return 1 if isinstance(entry.event, Stopped | WasCancelled) else 0
         if not entries:
@@ -95,16 +101,20 @@ class Show:
                     self.status.update(Text(words.say(event)))
                     self.status.start()
                 elif isinstance(event, StepStarted):
-                    self.console.print(Text(words.say(event)))
+                    self._line(words.say(event))
             case Output(ok=True):
                 return
             case Output(_, _, text):
-                self.console.print(Text(words.say(event).splitlines()[0], style="red"))
-                self.console.print(Text(words.tail(text), style="dim"))
+                self._line(words.say(event).splitlines()[0], "red")
+                self._line(words.tail(text), "dim")
             case _:
                 style = _style(event)
                 for place, line in enumerate(words.lines(event)):
-                    self.console.print(Text(line, style=style if place == 0 else ""))
+                    self._line(line, style if place == 0 else "")
+
+    def _line(self, text: str, style: str = "") -> None:
+        # Not wrapped: a terminal does that, and a pipe wants the line whole.
+        self.console.print(Text(text, style=style), soft_wrap=True)
 
     def stop(self) -> None:
         if self.status:

@@ -48,9 +48,10 @@ class Person:
         asked.answer = asked.is_told("")
         return asked
 
-    def hears(self) -> list[str]:
+    def hears(self, channel: str = "") -> list[str]:
         """All that the bot has told this person alone, as they read it."""
-        return [m.wording for m in self.world.lab.slack.ephemerals(self.id) if m.user == BOT]
+        told = self.world.lab.slack.ephemerals(self.id)
+        return [m.wording for m in told if m.user == BOT and channel in ("", m.channel)]
 
 
 class Asked:

@@ -136,6 +136,14 @@ def test_credentials_that_expire_under_a_running_bot(world: World, ada: Person):
 
 
 @pytest.mark.usefixtures("unchanged")
+def test_what_only_looks_is_answered_where_it_was_asked(ada: Person):
+    asked = ada.says("/status puppystream", "C0OPS")
+    asked.is_told("puppystreamweb2")
+    assert asked.answer == f"status puppystream: accepted as #{asked.number}"
+    assert ada.hears("C0OPS")[-1].startswith("puppystream: 2 web")
+
+
+@pytest.mark.usefixtures("unchanged")
 def test_a_command_that_comes_twice_runs_once(world: World, ada: Person):
     asked = ada.says("/status prod")
     asked.is_told("prodweb2")
