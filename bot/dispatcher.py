@@ -84,13 +84,8 @@ class Dispatcher:
 
     def _record(self, call: Call, speaker: Speaker, request: Request) -> Reply:
         lock = self.store.locks.of(call.environment) if call.exclusive else None
-        if lock and self.store.get(request.id) is None:
-            raise Busy(
-                words.lock_line(lock, self.store.now()),
-                f"ask {lock.person}, or wait"
-                if lock.person != speaker.name
-                else f"unlock {call.environment}",
-            )
+        if lock and lock.person != speaker.name and self.store.get(request.id) is None:
+            raise Busy(words.lock_line(lock, self.store.now()), f"ask {lock.person}, or wait")
         operation, new = self.store.submit(
             request.id,
             line=call.line,

@@ -94,9 +94,9 @@ def duration(seconds: float) -> str:
 
 def lock_line(lock: Lock, now: float) -> str:
     """Return who keeps an environment, since when, what for and until when."""
-    until = f", for {duration(lock.until - now)} more" if lock.until else ""
+    until = f" and for {duration(lock.until - now)} more" if lock.until else ""
     since = duration(now - lock.since)
-    return f"{lock.person} keeps {lock.environment} since {since} ago{until}: {lock.reason}"
+    return f"{lock.person} has kept {lock.environment} for {since}{until}: {lock.reason}"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

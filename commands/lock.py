@@ -15,7 +15,7 @@ NO_END_HINT = "it has no end; next time: lock ENV --for 2h REASON"
 def lock(
     job: Job, environment: Environment, reason: Reason, *, for_: Duration | None = None
 ) -> Progress[None]:
-    """Keep an environment for yourself: nothing is deployed, scaled or changed there meanwhile.
+    """Keep an environment for yourself: nobody else deploys, scales or changes it meanwhile.
 
     --for says for how long, as in 30m, 2h or 1d. What runs already runs on.
     """

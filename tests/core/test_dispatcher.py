@@ -60,10 +60,22 @@ def test_a_member_of_a_user_group_may_what_the_group_may(ask):
 def test_a_locked_environment_says_by_whom_since_when_and_for_what(ask, store):
     store.locks.take(Lock("prod", "bob", "moving the database", time.time() - 120))
     reply = ask("U0ADA", "deploy prod master")
-    assert reply.text == ("bob keeps prod since 2 min ago: moving the database\nask bob, or wait")
+    assert reply.text == ("bob has kept prod for 2 min: moving the database\nask bob, or wait")
     assert not reply.ok and store.live() == []
     assert ask("U0ADA", "deploy prod --dry-run").ok, "looking does not need the lock"
     assert ask("U0ADA", "deploy puppystream").ok
+
+
+def test_whoever_holds_the_lock_may_work_behind_it(ask):
+    assert "ada has kept prod for 0 s and for 2 h more: moving" in ask(
+        "U0ADA", "lock prod moving the database --for 2h"
+    ).text
+    assert ask("U0ADA", "deploy prod").ok
+    taken = ask("U0MEMBER", "unlock prod", groups=frozenset({"S0OPS"}))
+    assert "or: unlock prod --steal" in taken.text
+    taken = ask("U0MEMBER", "unlock prod --steal", groups=frozenset({"S0OPS"}))
+    assert "ada is told" in taken.text
+    assert "has kept" not in ask("U0ADA", "locks").text
 
 
 def test_an_expired_lock_stops_nobody(ask, store):

@@ -97,9 +97,9 @@ def test_an_environment_that_somebody_keeps(world: World, ada: Person, bob: Pers
     try:
         for person in (ada, bob):
             person.says("/deploy puppystream master", "C0PUPPY").is_refused(
-                "eve keeps puppystream since 12 min ago: a visit of the mayor", "ask eve, or wait"
+                "eve has kept puppystream for 12 min: a visit of the mayor", "ask eve, or wait"
             )
-        ada.says("/status puppystream").is_told("locked: eve keeps puppystream since 12 min ago")
+        ada.says("/status puppystream").is_told("locked: eve has kept puppystream for 12 min")
     finally:
         assert world.store.locks.drop(lock)
 
