@@ -17,9 +17,9 @@ def image(job: Job, environment: Environment, type: HostType | None = None) -> P
     chosen = masters(fleet, type)
     began = job.now()
     yield Planned(f"make an image of {listed([m.name for m in chosen])}")
-    release = next(
-        (r for r in job.history.releases(environment.name) if r.state == "healthy"), None
-    )
+    # What it holds is asked of the host: a release may have been deployed to one type alone.
+    runs = {live.host: live.commit for live in job.hosts.live(chosen)}
+    releases = job.history.releases(environment.name)
     number = job.operation.number
     asked: list[tuple[Instance, Image]] = []
     troubles: list[str] = []
@@ -28,8 +28,8 @@ def image(job: Job, environment: Environment, type: HostType | None = None) -> P
             "Env": environment.name,
             "Type": master.type,
             "Master": master.name,
-            "Release": str(release.number) if release else "",
-            "Commit": release.commit if release else "",
+            "Release": next((str(r.number) for r in releases if r.commit == runs[master.name]), ""),
+            "Commit": runs[master.name],
             "Operation": job.operation.id[:200],
         }
         name = f"{job.config.app.name}-{master.name}-{number}"

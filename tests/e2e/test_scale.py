@@ -1,0 +1,79 @@
+"""Scaling: true copies of the master come and serve, and they go again without a failed request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.e2e.people import Person
+from tests.e2e.world import World, until
+from tests.playbooks.load import Load
+
+SAME = (
+    "InstanceType", "KeyName", "SubnetId", "VpcId", "EbsOptimized",
+    "SecurityGroups", "Monitoring", "Architecture", "RootDeviceName", "Tenancy",
+)  # fmt: skip
+
+
+def described(world: World) -> dict[str, dict[str, Any]]:
+    """Every instance that lives, as AWS describes it, by name."""
+    answer = world.lab.aws.client("ec2").describe_instances(
+        Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+    )
+    found = [i for r in answer["Reservations"] for i in r["Instances"]]
+    return {tag["Value"]: i for i in found for tag in i["Tags"] if tag["Key"] == "Name"}
+
+
+def test_three_more_come_as_true_copies_and_go_again(world: World, ada: Person):
+    ada.says("/image prod web").ends("done")
+    live = world.hosts.commit("prodweb1")
+    with Load(world.lab.balancers["prod"]) as load:
+        up = ada.says("/scale prod web 5")
+        up.ends("done")
+        card = up.has_card("prod has 5 web: prodweb3, prodweb4 and prodweb5 came")
+        assert card.channel == "C0PROD"
+        world.hosts.run(live, "prodweb")
+        assert len(world.hosts.names("prodweb")) == 5
+        there = described(world)
+        for name in ("prodweb3", "prodweb4", "prodweb5"):
+            new, master = there[name], there["prodweb1"]
+            assert {k: new.get(k) for k in SAME} == {k: master.get(k) for k in SAME}, name
+            profiles = [i["IamInstanceProfile"]["Arn"] for i in (new, master)]
+            assert profiles[0] == profiles[1]
+            assert new["MetadataOptions"]["HttpTokens"] == "required"
+            tags = {tag["Key"]: tag["Value"] for tag in new["Tags"]}
+            assert (tags["Env"], tags["Type"]) == ("prod", "web")
+            assert tags["Operation"] == up.operation.id
+            assert world.lab.fleet.health("prod")[name] == "healthy"
+
+        asked = ada.says("/scale prod web 2")
+        question = asked.has_card("this takes prodweb5, prodweb4 and prodweb3 away, 3 of 5 web")
+        assert len(described(world)) == len(there), "a question changes nothing"
+        ada.clicks(
+            question,
+            next(b.action_id for b in question.buttons if "pprove" in b.label or "es" in b.label),
+        )
+        until(lambda: len(world.hosts.names("prodweb")) == 2, 60, "three of them go")
+    assert not load.wrong
+    until(lambda: not world.store.live(), 20, "it ends")
+    assert {n for n in described(world) if n.startswith("prodweb")} == {"prodweb1", "prodweb2"}
+    last = world.store.history("prod", "scale")[0]
+    assert (last.state, last.person) == ("done", "ada")
+
+
+def test_what_cannot_be_scaled_is_answered_and_changes_nothing(world: World, ada: Person):
+    before = world.state()
+    for line, *answer in (
+        ("/scale prod web 0", "a minimum of 2, 0 is below it"),
+        ("/scale prod web 1", "a minimum of 2, 1 is below it"),
+        ("/scale prod web -5", "a minimum of 2, -3 is below it"),
+        ("/scale prod web 1e9", '"1e9" is not a number of instances', "say 3, +1 or -1"),
+        ("/scale prod web 21", "a maximum of 20, 21 is above it"),
+        ("/scale prod wbe 3", 'there is no type "wbe"', 'did you mean "web"?'),
+        ("/scale prod web", "scale needs a COUNT"),
+        ("/scale puppystream celery 1", "puppystream has no running celery to make more of"),
+        ("/prune prod --keep 0", '"0" images cannot be kept'),
+    ):
+        ada.says(line).is_refused(*answer)
+    after = world.state()
+    assert after == before
+    assert "scale prod web 2" in ada.says("/scale prod").is_told("scale prod manager 1")
