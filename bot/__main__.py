@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from bot import masking
 from bot.command import find
 from bot.config import Config, load
@@ -54,8 +56,15 @@ class House:
         self.url = self.environ.get("DATABASE_URL") or f"sqlite:///{self.data / 'packlead.db'}"
 
     def store(self, patience: float = 0.0) -> Store:
-        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Store(self.url, patience)
+        try:
+            self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return Store(self.url, patience)
+        except (OSError, SQLAlchemyError) as error:
+            cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise Misconfigured(
+                f"opening the database: {masking.mask(cause)}",
+                "it is DATABASE_URL, or a file below `data` of the config",
+            ) from None
 
     def dispatcher(self, store: Store) -> Dispatcher:
         import commands

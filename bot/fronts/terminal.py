@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 import sys
 import time
 import uuid
@@ -39,7 +40,8 @@ def run(line: str, dispatcher: Dispatcher, store: Store, work: Callable[[], bool
     process: then what follows, such as an image, is waited for too. Ctrl-C asks the operation to
     stop; a second one leaves it to itself.
     """
-    who = Who("terminal", getpass.getuser())
+    # Of the process itself: USER and LOGNAME say whatever somebody sets them to.
+    who = Who("terminal", pwd.getpwuid(os.getuid()).pw_name)
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     request = Request(f"terminal:{uuid.uuid4()}", line, who, {"kind": "terminal"})
     reply = dispatcher.ask(request)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
+import os
+import pwd
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -51,7 +52,7 @@ def base(repository: str, environments: list[str], folder: Path) -> dict[str, An
             for name in environments
         },
         "people": {
-            "ada": {"slack": "U0ADA", "unix": getpass.getuser()},
+            "ada": {"slack": "U0ADA", "unix": pwd.getpwuid(os.getuid()).pw_name},
             "bob": {"slack": "U0BOB"},
             "eve": {"slack": "U0EVE"},
         },
