@@ -30,6 +30,7 @@ class Kind:
     label: str
     read: Callable[[str, Config], Any]
     rest: bool = False  # takes everything that is left of the line
+    hidden: bool = False  # said by buttons, and in no usage line
 
 
 def read_environment(word: str, told: Config) -> config.Environment:
@@ -111,6 +112,7 @@ Duration = Annotated[float, Kind("TIME", read_duration)]
 Keep = Annotated[int, Kind("N", read_keep)]
 Reason = Annotated[str, Kind("REASON", read_word, rest=True)]
 Token = Annotated[str, Kind("TOKEN", read_word)]
+Sure = Annotated[str, Kind("TOKEN", read_word, hidden=True)]
 CommandName = Annotated[str, Kind("COMMAND", read_word)]
 
 
@@ -153,7 +155,8 @@ class Command:
 
     @property
     def usage(self) -> str:
-        return " ".join([self.name, *(p.shown for p in self.parameters)])
+        shown = [p.shown for p in self.parameters if not p.kind.hidden]
+        return " ".join([self.name, *shown])
 
     @property
     def words(self) -> tuple[Parameter, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.adapters.aws.records import Fleet, Image, Instance
 from bot.adapters.records import Commit, Live
-from bot.command import Amount, Count, Environment, HostType, Token, command
+from bot.command import Amount, Count, Environment, HostType, Sure, command
 from bot.config import HostType as Settings
 from bot.errors import Cancelled, Failed, Misunderstood, Refused
 from bot.events import (
@@ -42,14 +42,13 @@ def scale(
     type: HostType | None = None,
     number: Count | None = None,
     *,
-    sure: Token | None = None,
+    sure: Sure | None = None,
 ) -> Progress[None]:
     """Scale a type of an environment to a number of instances: 3, +1 or -1.
 
     New instances start from the newest image of the type's master, come to the live commit and join
     the balancer when they are healthy. Those that go leave the balancer and finish what they have
-    begun. Without TYPE and COUNT it shows the counts, as lines that can be said again. --sure is
-    what the button of a question says.
+    begun. Without TYPE and COUNT it shows the counts, as lines that can be said again.
     """
     fleet = job.aws.fleet(environment.name)
     if type is None or number is None:
