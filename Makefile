@@ -17,7 +17,7 @@ demo: setup
 	$(BIN)/python -m tests.lab demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

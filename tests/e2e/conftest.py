@@ -71,7 +71,8 @@ def world(house: World) -> Iterator[World]:
     until(lambda: not house.store.live(), 45, lambda: f"{house.store.live()} ends")
     if played := {int(run.name.split("-")[0]) for run in set(house.runs.glob("*")) - before}:
         until(lambda: not [*house.hosts.wrong()], 10, lambda: "; ".join(house.hosts.wrong()))
-        assert not [line for number in played for line in house.processes_of(number)]
+        for number in played:
+            house.is_at_rest(number)
     wrong = [one for one in slack.refused[refused:] if one.error not in house.forgiven]
     assert not wrong, "Slack refused something"
     assert slack.mentions[mentions:] == [], "everybody in a channel was called"

@@ -78,6 +78,10 @@ class Packlead:
         )  # fmt: skip
         self.out = self.errors = ""
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+
     def ends(self, status: int, seconds: float = 60) -> Packlead:
         """Wait for its end, which is with this exit status."""
         try:

@@ -21,14 +21,14 @@ def test_a_bad_build_stops_and_harms_nobody(
 ):
     branch = world.lab.git.bad_build(kind)
     old, new = world.hosts.commits(ENVIRONMENT), world.lab.git.head(branch)
-    with Load(world.lab.balancers[ENVIRONMENT]) as load:
+    with Load(world.lab.balancers[ENVIRONMENT], visitors=2, pause=0.05) as load:
         deploy = ada.says(f"/deploy {ENVIRONMENT} {branch}", "C0PUPPY")
         deploy.ends("failed").is_told_in_full()
     assert not load.wrong
     assert world.hosts.commits(ENVIRONMENT) == old
     assert not [*world.hosts.wrong()]
     assert world.store.holder(ENVIRONMENT) is None
-    assert not world.processes_of(deploy.number)
+    world.is_at_rest(deploy.number)
 
     card = deploy.has_card("stopped", f"{task} on puppystreamweb1", "it stands now at")
     assert [button.label for button in card.buttons] == ["Retry"]

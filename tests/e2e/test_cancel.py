@@ -15,7 +15,7 @@ ENVIRONMENT = "puppystream"
 def was_put_back(world: World, deploy: Asked, by: str, old: dict[str, str], new: str) -> None:
     """It ended as cancelled, at rest, and the card says how the hosts stand."""
     deploy.ends("cancelled").is_told_in_full()
-    assert not world.processes_of(deploy.number), "something of the run is left"
+    world.is_at_rest(deploy.number)
     assert not [*world.hosts.wrong()]
     assert world.store.holder(ENVIRONMENT) is None
     commits = world.hosts.commits(ENVIRONMENT)
@@ -35,7 +35,7 @@ def test_by_the_button_while_a_host_is_out(
 ):
     branch, new = commit()
     old = world.hosts.commits(ENVIRONMENT)
-    with Load(world.lab.balancers[ENVIRONMENT]) as load:
+    with Load(world.lab.balancers[ENVIRONMENT], visitors=2, pause=0.05) as load:
         deploy = ada.says(f"/deploy {ENVIRONMENT} {branch}", "C0PUPPY")
         after = bob.says(f"/deploy {ENVIRONMENT} {branch}", "C0PUPPY")
         after.has_card("waits")
@@ -46,6 +46,7 @@ def test_by_the_button_while_a_host_is_out(
         until(
             lambda: world.hosts.is_out("puppystreamweb1", ENVIRONMENT), 40, "it leaves the balancer"
         )
+        assert world.processes_of(deploy.number)
         bob.clicks(card, "say:cancel", stale=True).is_told("is asked to stop")
         was_put_back(world, deploy, "bob", old, new)
     assert not load.wrong
@@ -57,7 +58,7 @@ def test_by_the_button_while_a_host_is_out(
 def test_by_a_command_and_then_once_more(world: World, ada: Person, commit: Commit):
     branch, new = commit()
     old = world.hosts.commits(ENVIRONMENT)
-    with Load(world.lab.balancers[ENVIRONMENT]) as load:
+    with Load(world.lab.balancers[ENVIRONMENT], visitors=2, pause=0.05) as load:
         deploy = ada.says(f"/deploy {ENVIRONMENT} {branch}", "C0PUPPY")
         until(
             lambda: world.hosts.is_out("puppystreamweb2", ENVIRONMENT), 40, "it leaves the balancer"
@@ -74,3 +75,18 @@ def test_by_a_command_and_then_once_more(world: World, ada: Person, commit: Comm
         again.ends("done").is_followed_up().is_told_in_full()
     assert not load.wrong
     world.hosts.run(new, ENVIRONMENT)
+
+
+def test_killed_while_it_puts_back(world: World, ada: Person, commit: Commit):
+    branch, new = commit()
+    old = world.hosts.commits(ENVIRONMENT)
+    deploy = ada.says(f"/deploy {ENVIRONMENT} {branch}", "C0PUPPY")
+    until(lambda: world.hosts.is_out("puppystreamweb1", ENVIRONMENT), 40, "it leaves the balancer")
+    ada.says(f"/cancel #{deploy.number}", "C0PUPPY")
+    deploy.has_said("putting back what was begun")
+    deploy.is_said_so_far()
+    world.bot.kill()
+    assert deploy.operation.state == "running"
+    world.bot.start()
+    was_put_back(world, deploy, "ada", old, new)
+    assert world.begun_of(deploy.number) == [run.name for run in world.runs_of(deploy.number)]

@@ -14,7 +14,7 @@ Commit = Callable[[], tuple[str, str]]
 def test_a_deploy_from_the_slash_command_to_the_end(world: World, ada: Person):
     new = world.lab.git.commit("master", {"e2e.txt": "a new day\n"}, "Open at nine")
     short = new[:7]
-    with Load(world.lab.balancers["prod"]) as load:
+    with Load(world.lab.balancers["prod"], visitors=2, pause=0.05) as load:
         deploy = ada.says("/deploy prod master")
         deploy.has_card("running", f"deploy {short} (master) to prod, 4 hosts")
         assert [b.label for b in deploy.card.buttons] == ["Cancel"]
@@ -49,7 +49,7 @@ def test_a_deploy_from_the_slash_command_to_the_end(world: World, ada: Person):
     assert made == ["prodcelery1", "prodmanager1", "prodweb1"]
     deploy.is_said_once()
     assert world.begun_of(deploy.number) == [world.runs_of(deploy.number)[0].name]
-    assert not world.processes_of(deploy.number)
+    world.is_at_rest(deploy.number)
 
     told = ada.says("/status prod").is_told("prodweb2", "prodmanager1")
     for name in world.hosts.names("prod"):

@@ -24,12 +24,12 @@ def came_through(world: World, deploy: Asked, new: str) -> None:
     )  # fmt: skip
     deploy.is_said_once()
     assert world.store.holder("prod") is None
-    assert not world.processes_of(deploy.number)
+    world.is_at_rest(deploy.number)
 
 
 def test_killed_while_hosts_are_prepared(world: World, ada: Person, commit: Commit):
     branch, new = commit()
-    with Load(world.lab.balancers["prod"]) as load:
+    with Load(world.lab.balancers["prod"], visitors=2, pause=0.05) as load:
         deploy = ada.says(f"/deploy prod {branch} --only web")
         deploy.is_said_so_far()
         deploy.does("prepare")
@@ -42,7 +42,7 @@ def test_killed_while_hosts_are_prepared(world: World, ada: Person, commit: Comm
 
 def test_killed_while_a_host_is_out_of_the_balancer(world: World, ada: Person, commit: Commit):
     branch, new = commit()
-    with Load(world.lab.balancers["prod"]) as load:
+    with Load(world.lab.balancers["prod"], visitors=2, pause=0.05) as load:
         deploy = ada.says(f"/deploy prod {branch} --only web")
         until(lambda: world.hosts.is_out("prodweb1", "prod"), 40, "prodweb1 leaves the balancer")
         world.bot.kill()

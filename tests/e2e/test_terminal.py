@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.process import Packlead
-from tests.e2e.world import World
+from tests.e2e.world import World, until
 from tests.lab import config as lab_config
 
 Commit = Callable[[], tuple[str, str]]
@@ -49,6 +49,24 @@ def test_a_deploy_without_a_bot(world: World, commit: Commit):
         "of puppystreamweb1 is there",
     )
     world.hosts.run(new, "puppystream")
+
+
+def test_ctrl_c_puts_back_what_was_begun(world: World, commit: Commit):
+    branch, new = commit()
+    world.bot.stop()
+    before = world.hosts.commits("puppystream")
+    deploy = Packlead(world.lab.env, "run", "deploy", "puppystream", branch)
+    until(
+        lambda: world.hosts.is_out("puppystreamweb1", "puppystream"), 60, "it leaves the balancer"
+    )
+    deploy.interrupt()
+    deploy.ends(1).says(
+        f"comes: {new} ({branch})", "ada asks to stop", "putting back what was begun",
+        "cancelled by ada, it stands now at ",
+    )  # fmt: skip
+    assert world.hosts.commit("puppystreamweb2") == before["puppystreamweb2"]
+    assert not world.hosts.is_out("puppystreamweb1", "puppystream")
+    assert world.store.holder("puppystream") is None
 
 
 def test_lines_that_the_running_bot_works_on(world: World):

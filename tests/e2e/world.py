@@ -20,6 +20,7 @@ T = TypeVar("T")
 GLANCE = 0.05
 BOT = "U0PACKLEAD"
 CHANNELS = ("C0PROD", "C0PUPPY", "C0OPS")
+RESIDENTS = ("unshare ", "leash.py ", ".supervisord ", " gunicorn ", " celery ", "[listener]")
 LOOKS = ("Describe", "Get", "List")
 
 
@@ -64,18 +65,28 @@ class World:
         return begun
 
     def processes_of(self, number: int) -> list[str]:
-        """What still runs of an operation's playbooks, here and on the hosts."""
+        """What runs on this machine for an operation's playbooks."""
         runs = self.runs_of(number)
         ours = [str(path).encode() for run in runs for path in (run, Place(run).path)]
+        return [
+            line for process, line in processes()
+            if any(name in line.encode() or name in read(process / "environ") for name in ours)
+        ]  # fmt: skip
+
+    def visitors(self) -> list[str]:
+        """What runs on the hosts (known by their mounts) and does not live there."""
         here = str(self.lab.folder).encode()
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            line = read(process / "cmdline")
-            of_run = any(name in line or name in read(process / "environ") for name in ours)
-            # What Ansible sent to a host is known by its name, and the host by its own mounts.
-            if of_run or (b"ansible" in line and here in read(process / "mountinfo")):
-                found.append(line.replace(b"\0", b" ").decode(errors="replace"))
-        return found
+        return [
+            line for process, line in processes()
+            if not any(name in line for name in RESIDENTS) and here in read(process / "mountinfo")
+        ]  # fmt: skip
+
+    def is_at_rest(self, number: int) -> None:
+        """Nothing of an operation's playbooks is left, here or on the hosts."""
+        left = self.processes_of(number)
+        assert not left, f"of #{number} is left: {left}"
+        # A session of ssh ends on the host a moment after it has ended here.
+        until(lambda: not self.visitors(), 2, lambda: f"on the hosts is left: {self.visitors()}")
 
     def state(self) -> dict[str, Any]:
         """All that a request which is refused must leave as it is."""
@@ -143,6 +154,13 @@ class Hosts:
                     yield f"{name} is {health.get(name, 'not in the balancer')}"
                 elif self.answers(name) != self.commit(name):
                     yield f"{name} answers with {self.answers(name)[:7]}"
+
+
+def processes() -> Iterator[tuple[Path, str]]:
+    """Every process of this machine, with its command line."""
+    for process in Path("/proc").glob("[0-9]*"):
+        if line := read(process / "cmdline").replace(b"\0", b" ").decode(errors="replace"):
+            yield process, line
 
 
 def read(path: Path) -> bytes:
