@@ -83,7 +83,7 @@ class House:
         from bot.adapters.git import Git
         from bot.adapters.hosts import Hosts
         from bot.engine import Engine
-        from bot.job import Adapters
+        from bot.outside import Adapters
 
         adapters = Adapters(
             aws=Aws(self.config),

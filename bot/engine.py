@@ -34,7 +34,8 @@ from bot.events import (
     Stopped,
     WasCancelled,
 )
-from bot.job import Adapters, Job
+from bot.job import Job
+from bot.outside import Adapters
 from bot.schema import workers
 from bot.store import Operation, Store
 

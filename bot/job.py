@@ -2,88 +2,27 @@
 
 Between two yields a command only decides, from what earlier calls returned; every call of an
 adapter, every reading of the clock and every told event is a named step of the engine, which a
-replay does not repeat. The Protocols say what adapters must be able to do.
+replay does not repeat.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol, TypeVar, cast, get_type_hints
 
 from pydantic import TypeAdapter
 
-from bot.adapters.aws.records import (
-    Balancer,
-    Fleet,
-    Image,
-    Instance,
-    Launch,
-    Snapshot,
-    Target,
-    Use,
-)
-from bot.adapters.records import Commit, Live, Outcome
+from bot.adapters.aws.records import Instance
+from bot.adapters.records import Outcome
 from bot.config import Config, Environment
-from bot.events import Event, Question
+from bot.events import Event
+from bot.history import History
+from bot.outside import Adapters, Aws, Git, Hosts
 from bot.people import People, Speaker
-from bot.store import Lock, Operation, Release, Store
+from bot.store import Operation, Store
 
 T = TypeVar("T")
-
-
-class Aws(Protocol):
-    def fleet(self, environment: str) -> Fleet: ...
-    def balancer(self, environment: str, type: str) -> Balancer | None: ...
-    def targets(self, balancer: Balancer) -> tuple[Target, ...]: ...
-    def image(self, instance: Instance, name: str, tags: dict[str, str]) -> Image: ...
-    def wait_image(self, id: str, timeout: float = 1800.0) -> Image: ...
-    def images(self, environment: str = "") -> tuple[Image, ...]: ...
-    def launch(
-        self, master: Instance, image: str, names: tuple[str, ...], operation: str
-    ) -> tuple[Launch, ...]: ...
-    def wait_running(
-        self, ids: tuple[str, ...], timeout: float = 300.0
-    ) -> tuple[Instance, ...]: ...
-    def terminate(self, ids: tuple[str, ...]) -> None: ...
-    def leave(self, balancer: Balancer, instance_id: str, host: str = "") -> None: ...
-    def uses(self) -> tuple[Use, ...]: ...
-    def deregister(self, image: Image) -> None: ...
-    def orphans(self, environment: str = "") -> tuple[Snapshot, ...]: ...
-    def delete_snapshot(self, id: str) -> None: ...
-
-
-class Git(Protocol):
-    def resolve(self, ref: str, branches: tuple[str, ...]) -> Commit: ...
-    def log(self, old: str, new: str) -> tuple[Commit, ...]: ...
-
-
-class Hosts(Protocol):
-    def live(self, instances: tuple[Instance, ...]) -> tuple[Live, ...]: ...
-
-
-class Playbooks(Protocol):
-    def play(
-        self,
-        directory_name: str,
-        playbook: str,
-        environment: str,
-        hosts: Sequence[Instance],
-        variables: Mapping[str, Any],
-        tell: Callable[[str, Event], None],
-        cancelled: Callable[[], str],
-    ) -> Outcome: ...
-
-
-@dataclass(frozen=True)
-class Adapters:
-    """The outside services that a worker holds."""
-
-    aws: Aws
-    git: Git
-    hosts: Hosts
-    playbooks: Playbooks
 
 
 class Steps(Protocol):
@@ -247,80 +186,6 @@ class Recorded:
         kind = get_type_hints(method)["return"]
         name = f"{self._name}.{verb}"
         return lambda *a, **k: self._job.step(name, lambda: method(*a, **k), kind)
-
-
-class History:
-    """What was done before, and what runs: the store, as commands see it."""
-
-    def __init__(self, job: Job, store: Store) -> None:
-        self._job, self._store = job, store
-
-    def live(self, environment: str = "") -> list[Operation]:
-        return self._job.step("live", lambda: self._store.live(environment), list[Operation])
-
-    def get(self, number: str) -> Operation | None:
-        return self._job.step("get", lambda: self._store.get(number), Operation | None)
-
-    def past(self, environment: str, command: str, limit: int = 20) -> list[Operation]:
-        return self._job.step(
-            "past", lambda: self._store.history(environment, command, limit), list[Operation]
-        )
-
-    def releases(self, environment: str) -> list[Release]:
-        return self._job.step(
-            "releases", lambda: self._store.releases.newest(environment), list[Release]
-        )
-
-    def question(self, operation: Operation) -> Question | None:
-        """Return what an operation asked at its end."""
-
-        def work() -> Question | None:
-            asked = [e.event for e in self._store.entries(operation.id)]
-            return next((e for e in asked if isinstance(e, Question)), None)
-
-        return self._job.step("question", work, Question | None)
-
-    def last_run(self, name: str) -> Operation | None:
-        """Return the newest operation that a line of the schedule made."""
-        return self._job.step(
-            "last run", lambda: self._store.newest_of(f"{name}:"), Operation | None
-        )
-
-    def lock(self, environment: str) -> Lock | None:
-        return self._job.step("lock", lambda: self._store.locks.of(environment), Lock | None)
-
-    def locks(self) -> list[Lock]:
-        return self._job.step("locks", self._store.locks.all, list[Lock])
-
-    def take_lock(self, environment: str, reason: str, seconds: float | None) -> Lock:
-        """Lock an environment, and return the lock in force: another one's, if it was faster."""
-        me, now = self._job.speaker.name, self._job.now()
-        mine = Lock(environment, me, reason, now, now + seconds if seconds else None)
-        return self._job.step("take lock", lambda: self._store.locks.take(mine), Lock)
-
-    def drop_lock(self, lock: Lock) -> bool:
-        return self._job.step("drop lock", lambda: self._store.locks.drop(lock), bool)
-
-    def begin_release(self, environment: str, commit: Commit) -> Release:
-        mine = self._job.operation
-        return self._job.step(
-            "begin release",
-            lambda: self._store.releases.begin(
-                environment, mine.id, commit.id, commit.ref, commit.subject, mine.person
-            ),
-            Release,
-        )
-
-    def end_release(self, state: str) -> None:
-        def work() -> str:
-            self._store.releases.end(self._job.operation.id, state)
-            return state
-
-        self._job.step("end release", work, str)
-
-    def cancel(self, operation: Operation) -> str:
-        by = self._job.speaker.name
-        return self._job.step("cancel", lambda: self._store.cancel(operation.id, by), str)
 
 
 @cache

@@ -19,6 +19,8 @@ from bot.config import load
 from tests.bench.bot import environment
 from tests.lab.lab import Lab
 
+ENVIRONMENT = "prod"
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -29,22 +31,24 @@ class Ran:
 
 
 class Bare:
-    """Plain runs on one environment of a lab. `strategy` is as in the config's [ansible]."""
+    """Plain runs on the hosts of a lab. `strategy` is as in the config's [ansible]."""
 
-    def __init__(self, lab: Lab, environment_name: str = "prod", strategy: str = "linear") -> None:
-        self.lab, self.name = lab, environment_name
+    def __init__(
+        self, lab: Lab, strategy: str = "linear", more: Mapping[str, str] | None = None
+    ) -> None:
+        self.lab, self.environ = lab, environment(lab) | dict(more or {})
         self.config = load(lab.config)
         settings = self.config.ansible.model_copy(update={"strategy": strategy})
         self.config = self.config.model_copy(update={"ansible": settings})
-        with mock.patch.dict("os.environ", environment(lab)):
-            fleet = Aws(self.config).fleet(environment_name)
+        with mock.patch.dict("os.environ", self.environ, clear=True):
+            fleet = Aws(self.config).fleet(ENVIRONMENT)
         self.hosts: tuple[Instance, ...] = fleet.instances
 
     def run(self, playbook: Path, variables: Mapping[str, Any], **more: str) -> Ran:
         """Run a playbook to its end; raises RuntimeError where it does not end well."""
         place = Place(self.lab.folder / "bare")
-        with mock.patch.dict("os.environ", environment(self.lab)):
-            place.fill(self.config, self.name, self.hosts, variables)
+        with mock.patch.dict("os.environ", self.environ, clear=True):
+            place.fill(self.config, ENVIRONMENT, self.hosts, variables)
             env = environment_of(self.config, playbooks(), place) | more
         # Every run makes its own connections, as the bot's do.
         words = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(place.hosts)]

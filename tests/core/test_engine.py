@@ -20,7 +20,8 @@ from bot.dispatcher import Dispatcher, Request
 from bot.engine import Engine
 from bot.errors import Cancelled, Failed
 from bot.events import Done, Note, Progress, Stopped, WasCancelled
-from bot.job import Adapters, Job
+from bot.job import Job
+from bot.outside import Adapters
 from bot.people import Who
 from bot.store import Store
 
