@@ -73,6 +73,7 @@ def test_one_part_alone_is_named_alone() -> None:
     try:
         assert set(told["env"]) == {
             "PACKLEAD_CONFIG",
+            "PORT",
             "SLACK_API_URL",
             "SLACK_BOT_TOKEN",
             "SLACK_APP_TOKEN",
