@@ -82,16 +82,19 @@ class House:
         from bot.adapters.aws.fleet import Aws
         from bot.adapters.git import Git
         from bot.adapters.hosts import Hosts
+        from bot.alive import LEASE
         from bot.engine import Engine
         from bot.outside import Adapters
 
+        # Several machines: a playbook that nobody watches stops before a peer takes over.
+        lease = 0.0 if store.alone else LEASE
         adapters = Adapters(
             aws=Aws(self.config),
             git=Git(self.config.app.repository, self.data / "repository.git"),
             hosts=Hosts(self.config),
-            playbooks=Ansible(self.config, self.data / "runs"),
+            playbooks=Ansible(self.config, self.data / "runs", lease),
         )
-        return Engine(store, dispatcher, adapters, self.data)
+        return Engine(store, dispatcher, adapters, self.data, LEASE)
 
 
 def up(house: House, _arguments: argparse.Namespace) -> int:

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from bot.schema import workers
 from bot.store import Store
 
-LEASE = 15.0
+LEASE = 15.0  # seconds after which a worker that has not said so is no longer thought alive
 
 
 def worker_lives(store: Store, data: Path) -> bool:
     """Say whether somebody works on what is accepted."""
-    if store.url.startswith("sqlite"):
+    if store.alone:
         try:
             lock = os.open(data / "worker.lock", os.O_RDWR)
         except FileNotFoundError:

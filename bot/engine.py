@@ -77,7 +77,7 @@ class Engine:
     ) -> None:
         self.store, self.dispatcher, self.adapters = store, dispatcher, adapters
         self.lease, self.poll, self.data = lease, poll, data
-        self.alone = store.url.startswith("sqlite")
+        self.alone = store.alone
         self.me = (
             "local" if self.alone else f"{os.uname().nodename}-{os.getpid()}-{time.time_ns():x}"
         )
