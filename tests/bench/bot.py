@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -13,10 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bot import detached
 from bot.config import load
 from tests.lab.lab import Lab
-from tests.lab.leashed import KEPT
+from tests.lab.leashed import KEPT, LEASH
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "packlead is ready"
@@ -50,40 +50,46 @@ class Bot:
         self.log.unlink(missing_ok=True)
         self.started = time.monotonic()
         with self.log.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "bot", "up"], cwd=ROOT, env=self._env, stdout=out,
-                stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
+            # On the lab's leash: whatever ends us, it ends too, and so do its playbooks.
+            self._leash = subprocess.Popen(
+                [*LEASH, sys.executable, "-m", "bot", "up"], cwd=ROOT, env=self._env, stdout=out,
+                stderr=out, stdin=subprocess.PIPE, start_new_session=True,
             )  # fmt: skip
 
     def wait_ready(self, seconds: float = 30) -> None:
         """Return when it says that it is ready."""
         end = time.monotonic() + seconds
         while READY not in self.log.read_text():
-            if self.process.poll() is not None or time.monotonic() > end:
+            if not self.alive or time.monotonic() > end:
                 raise RuntimeError(f"the bot does not start:\n{self.tail()}")
             time.sleep(0.01)
 
+    @property
+    def alive(self) -> bool:
+        return self._leash.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The bot's own process, below the one that holds it."""
+        children = Path(f"/proc/{self._leash.pid}/task/{self._leash.pid}/children")
+        return int(children.read_text().split()[0])
+
     def stop(self) -> None:
-        """End it, and the playbooks that would outlive it."""
-        self.process.send_signal(signal.SIGTERM)
+        """End it as a service manager does, and then the playbooks that would outlive it."""
+        assert self._leash.stdin
+        with contextlib.suppress(OSError, IndexError):  # it has ended already
+            os.kill(self.pid, signal.SIGTERM)
         try:
-            self.process.wait(20)
+            self._leash.wait(20)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        runs = [run for run in self.data.glob("runs/*") if detached.state(run) == "running"]
-        for run in runs:
-            (run / "cancel").write_text("the end of the measurement")
-        until = time.monotonic() + 20
-        while any(detached.state(run) == "running" for run in runs):
-            if time.monotonic() > until:
-                raise RuntimeError(f"a playbook does not end: {', '.join(map(str, runs))}")
-            time.sleep(0.1)
+            print(f"the bot does not stop by SIGTERM:\n{self.tail()}")
+        self._leash.stdin.close()
+        self._leash.wait(20)
 
     def resident(self) -> tuple[float, float]:
         """Return the MB that are resident, and those that are its own share (PSS)."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        shared = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        shared = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
         return _megabytes("VmRSS", status), _megabytes("Pss", shared)
 
     def tail(self, lines: int = 20) -> str:

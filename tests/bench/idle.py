@@ -38,6 +38,6 @@ def acks_after(lab: Lab, bot: Bot) -> float:
     while True:
         if lab.slack.connections and lab.slack.command("U0ADA", "/help").acked:
             return time.monotonic() - bot.started
-        if bot.process.poll() is not None or time.monotonic() - bot.started > 60:
+        if not bot.alive or time.monotonic() - bot.started > 60:
             raise RuntimeError(f"the bot does not answer:\n{bot.tail()}")
         time.sleep(0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import sys
 import traceback
@@ -47,6 +48,7 @@ def spread(values: Sequence[float], digits: int = 2, unit: str = " s") -> str:
 
 def show(measures: Mapping[str, Measure], chosen: Sequence[str]) -> int:
     """Measure, print the table, and return the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started ends with us
     print(load_line(), flush=True)
     rows = [figure for name in chosen for figure in _measured(name, measures[name])]
     print()

@@ -217,9 +217,9 @@ def main() -> int:
     seen = asyncio.run(run(given.url, given.rate, given.seconds, given.requests, given.json))
     if given.json:
         print(json.dumps(seen.told()), flush=True)
-    else:
-        print(f"{seen.right + seen.wrong} requests, {seen.wrong} failed", *seen.failures, sep="\n")
-        print(f"the slowest / took {seen.slowest:.2f} s")
+        return 0
+    print(f"{seen.right + seen.wrong} requests, {seen.wrong} failed", *seen.failures, sep="\n")
+    print(f"the slowest / took {seen.slowest:.2f} s")
     return 1 if seen.wrong else 0
 
 
