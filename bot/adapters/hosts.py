@@ -30,10 +30,10 @@ class Hosts:
 
     def _one(self, instance: Instance) -> Live:
         settings = self.config.types.get(instance.type)
-        if settings and settings.health:
-            # An ssh login takes a quarter of a second, and tells only what ought to run.
-            if commit := _answered(instance.address, settings.port, settings.health):
-                return Live(instance.name, commit)
+        path = settings.health if settings else ""
+        # An ssh login takes a quarter of a second, and tells only what ought to run.
+        if settings and path and (told := _answered(instance.address, settings.port, path)):
+            return Live(instance.name, told)
         return self._by_ssh(instance)
 
     def _by_ssh(self, instance: Instance) -> Live:
