@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -30,34 +28,14 @@ class Database:
         self.url, self.patience, self.now = url, patience, clock
         self.engine = connect(url)
         self.alone = url.startswith("sqlite")  # one machine, and one writer at a time
-        self._mine = threading.local()
         self._inserts: dict[tuple[str, ...], Any] = {}
         schema.upgrade(self.engine)
 
     def close(self) -> None:
         self.engine.dispose()
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Make one transaction of all that this thread does inside: kept together, or not at all.
-
-        It begins with the first of it. What fails on its own leaves the others as they are.
-        """
-        with ExitStack() as group:
-            self._mine.group, self._mine.connection = group, None
-            try:
-                yield
-            finally:
-                self._mine.group = None
-
     def transact(self, work: Callable[[sa.Connection], T]) -> T:
         """Run one transaction; while patience lasts, again when the database is away."""
-        if group := getattr(self._mine, "group", None):
-            self._mine.connection = self._mine.connection or group.enter_context(
-                self.engine.begin()
-            )
-            with self._mine.connection.begin_nested():
-                return work(self._mine.connection)
         give_up = time.monotonic() + self.patience
         while True:
             try:
