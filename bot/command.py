@@ -30,7 +30,6 @@ class Kind:
     label: str
     read: Callable[[str, Config], Any]
     rest: bool = False  # takes everything that is left of the line
-    hidden: bool = False  # said by buttons, and in no usage line
 
 
 def read_environment(word: str, told: Config) -> config.Environment:
@@ -112,7 +111,6 @@ Duration = Annotated[float, Kind("TIME", read_duration)]
 Keep = Annotated[int, Kind("N", read_keep)]
 Reason = Annotated[str, Kind("REASON", read_word, rest=True)]
 Token = Annotated[str, Kind("TOKEN", read_word)]
-Sure = Annotated[str, Kind("TOKEN", read_word, hidden=True)]
 CommandName = Annotated[str, Kind("COMMAND", read_word)]
 
 
@@ -141,7 +139,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Command:
-    """A function of commands/, read once. `here`: answered at once, from nothing but the store."""
+    """A function of commands/, read once.
+
+    `here`: answered at once, from nothing but the store. `takes_over`: deploys of its environment
+    that wait or run are cancelled as soon as it is accepted.
+    """
 
     name: str
     function: Callable[..., Progress[None]]
@@ -151,12 +153,12 @@ class Command:
     changes: bool  # it takes the environment for itself
     here: bool
     hidden: bool
+    takes_over: bool
     parameters: tuple[Parameter, ...]
 
     @property
     def usage(self) -> str:
-        shown = [p.shown for p in self.parameters if not p.kind.hidden]
-        return " ".join([self.name, *shown])
+        return " ".join([self.name, *(p.shown for p in self.parameters)])
 
     @property
     def words(self) -> tuple[Parameter, ...]:
@@ -171,7 +173,12 @@ Function = Callable[..., Progress[None]]
 
 
 def command(
-    *, permission: str = "", changes: str = "", here: bool = False, hidden: bool = False
+    *,
+    permission: str = "",
+    changes: str = "",
+    here: bool = False,
+    hidden: bool = False,
+    takes_over: bool = False,
 ) -> Callable[[Function], Function]:
     """Mark a generator function as a command.
 
@@ -182,6 +189,7 @@ def command(
     def mark(function: Function) -> Function:
         function.command = {  # type: ignore[attr-defined]
             "permission": permission, "changes": bool(changes), "here": here, "hidden": hidden,
+            "takes_over": takes_over,
         }  # fmt: skip
         return function
 

@@ -124,6 +124,10 @@ class Environment(Model):
     allow: tuple[str, ...] = ("*",)  # branches that may be deployed here, as shell patterns
     balancers: dict[Name, BalancerName] = {}
     max_fail: int = Field(0, ge=0)
+    approval: Literal["none", "confirm", "approve"] = "none"  # approve: by a second person
+    approvers: tuple[str, ...] = ()  # names of people, or ids of Slack user groups
+    approval_seconds: float = Field(900.0, gt=0)
+    force: bool = False  # whether --force "REASON" may pass over approval
 
 
 class Person(Model):
@@ -207,6 +211,15 @@ class Config(Model):
                 for e in row.on
                 if e != "*" and e not in self.environments
             ]
+        for e in self.environments.values():
+            at = f"environments.{e.name}.approvers"
+            wrong += [
+                f"{at}: {w!r} is neither below [people] nor a user group id{_hint(w, self.people)}"
+                for w in e.approvers
+                if w not in self.people and not re.fullmatch(r"S[A-Z0-9]+", w)
+            ]
+            if e.approval == "approve" and not e.approvers:
+                wrong.append(f"{at}: missing, since approval is by a second person")
         if wrong:
             raise ValueError("\n".join(wrong))
         return self

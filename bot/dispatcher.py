@@ -25,6 +25,8 @@ from bot.store import Operation, Store
 
 log = logging.getLogger(__name__)
 
+TYPED = ("slack", "terminal")  # fronts where a person said just that
+
 
 @dataclass(frozen=True)
 class Request:
@@ -83,9 +85,8 @@ class Dispatcher:
         return call, Speaker(operation.person)
 
     def _record(self, call: Call, speaker: Speaker, request: Request) -> Reply:
-        lock = self.store.locks.of(call.environment) if call.exclusive else None
-        if lock and lock.person != speaker.name and self.store.get(request.id) is None:
-            raise Busy(words.lock_line(lock, self.store.now()), f"ask {lock.person}, or wait")
+        if call.exclusive and self.store.get(request.id) is None:
+            self.heed_lock(call.environment, speaker.name, request.who.front)
         operation, new = self.store.submit(
             request.id,
             line=call.line,
@@ -96,8 +97,24 @@ class Dispatcher:
             audience=request.audience,
             exclusive=call.exclusive,
         )
+        if new and call.command.takes_over:
+            self._take_over(operation)
         text = f"{call.line}: accepted as #{operation.number}"
         return Reply(text, ok=True, operation=operation.id, duplicate=not new)
+
+    def heed_lock(self, environment: str, person: str, front: str) -> None:
+        """Raise Busy where somebody keeps an environment; whoever it is may still type themselves.
+
+        A push by the holder is stopped: after a rollback it would put the bad release back.
+        """
+        lock = self.store.locks.of(environment)
+        if lock and not (lock.person == person and front in TYPED):
+            raise Busy(words.lock_line(lock, self.store.now()), f"ask {lock.person}, or wait")
+
+    def _take_over(self, operation: Operation) -> None:
+        for other in self.store.live(operation.environment):
+            if other.command == "deploy" and other.exclusive and other.number < operation.number:
+                self.store.cancel(other.id, operation.person)
 
     def _answer(self, call: Call, speaker: Speaker, request: Request) -> Reply:
         operation = Operation(

@@ -15,6 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,8 @@ class Engine:
         where = Where()
         try:
             call, speaker = self.dispatcher.recall(operation)
+            if operation.exclusive:  # a lock that was taken while it waited; later ones let it run
+                steps.run("heed lock", partial(self._heed_lock, operation))
             job = Job(
                 operation,
                 speaker,
@@ -179,12 +182,18 @@ class Engine:
             log.exception("bug in operation %s", operation.number)
             told = f"the log of the worker tells more, at operation #{operation.number}"
             last = Stopped(told, "status shows how the hosts are", "bug")
-        state = {Done: "done", Question: "done", Answered: "done", WasCancelled: "cancelled"}.get(
+        state = {Done: "done", Answered: "done", WasCancelled: "cancelled"}.get(
             type(last), "failed"
         )
         # Plain idempotent SQL and no step: it must work even where a replay went wrong.
+        if isinstance(last, Question):
+            self.store.ask(id, last)
+            return "waiting"
         self.store.end(id, state, last)
         return state
+
+    def _heed_lock(self, operation: Operation) -> None:
+        self.dispatcher.heed_lock(operation.environment, operation.person, operation.front)
 
     def owns(self, id: str) -> None:
         """Raise Fenced where we are stopping, or were late and another worker took it over."""
@@ -235,6 +244,7 @@ class Engine:
         """Take over from dead workers, and mend rows that the engine has given up."""
         if not self.alone and time.monotonic() - self._steady > 3 * self.lease:
             self._take_over()
+        self.store.expire()
         old = self.store.now() - 2 * self.lease
         rows = {o.id: o for o in self.store.live() if o.state == "running" and o.created < old}
         if not rows:
@@ -323,7 +333,7 @@ def _narrate(job: Job, command: Any, steps: Remembered, where: Where) -> Event:
             return last
         stop = None
         where.hear(event)
-        if isinstance(event, END):
+        if isinstance(event, END) or isinstance(event, Question):
             last = event
             continue
         if (by := job.tell(event)) and not steps.stopped:

@@ -114,11 +114,14 @@ class Answered(Event):
 
 @dataclass(frozen=True)
 class Question(Event):
-    """Asks before something dangerous; `token` stands for exactly what it is about."""
+    """Asks before something is done; `token` stands for exactly what it is about."""
 
     text: str
     token: str
     about: tuple[str, ...] = ()
+    second: bool = False  # whether it needs somebody else than who asked
+    approvers: tuple[str, ...] = ()  # who that may be: names, and ids of user groups
+    until: float = 0.0  # Unix seconds
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class WasCancelled(Event):
 
 
 Progress = Generator[Event, None, T]
-END: tuple[type[Event], ...] = (Done, Stopped, WasCancelled, Question, Answered)
+END: tuple[type[Event], ...] = (Done, Stopped, WasCancelled, Answered)
 
 _KINDS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind)

@@ -49,6 +49,24 @@ class History:
             "last run", lambda: self._store.newest_of(f"{name}:"), Operation | None
         )
 
+    def next_run(self, name: str) -> float | None:
+        """Return when the clock says a line of the schedule next, in Unix seconds."""
+        return self._job.step(
+            "next run", lambda: self._store.note("clock", name).get("next"), float | None
+        )
+
+    def place(self, operation: Operation) -> str:
+        """Return the address of an operation's thread in Slack; empty where it has none."""
+
+        def work() -> str:
+            card = self._store.note("slack", operation.id).get("card") or {}
+            home = self._store.note("slack", "workspace").get("url", "")
+            if not card or not home:
+                return ""
+            return f"{home}archives/{card['channel']}/p{str(card['ts']).replace('.', '')}"
+
+        return self._job.step("place", work, str)
+
     def lock(self, environment: str) -> Lock | None:
         return self._job.step("lock", lambda: self._store.locks.of(environment), Lock | None)
 
@@ -81,6 +99,13 @@ class History:
 
         self._job.step("end release", work, str)
 
-    def cancel(self, operation: Operation) -> str:
+    def approve(self, asked: Operation, token: str) -> Operation | None:
+        """Let what was asked about go on; None where it was answered already."""
         by = self._job.speaker.name
-        return self._job.step("cancel", lambda: self._store.cancel(operation.id, by), str)
+        return self._job.step(
+            "approve", lambda: self._store.approve(asked, token, by), Operation | None
+        )
+
+    def cancel(self, operation: Operation, where: str = "before it began") -> str:
+        by = self._job.speaker.name
+        return self._job.step("cancel", lambda: self._store.cancel(operation.id, by, where), str)

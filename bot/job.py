@@ -7,6 +7,7 @@ replay does not repeat.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol, TypeVar, cast, get_type_hints
@@ -16,7 +17,8 @@ from pydantic import TypeAdapter
 from bot.adapters.aws.records import Instance
 from bot.adapters.records import Outcome
 from bot.config import Config, Environment
-from bot.events import Event
+from bot.errors import Refused
+from bot.events import Event, Question
 from bot.history import History
 from bot.outside import Adapters, Aws, Git, Hosts
 from bot.people import People, Speaker
@@ -122,18 +124,40 @@ class Job:
         permission = known.permission if known else asked.command
         self.people.authorise(self.speaker, permission, asked.environment)
 
-    def say_again(self, asked: Operation, line: str, why: str) -> Operation:
-        """Submit an operation's line anew, by whoever speaks; once for each `why`."""
+    def settle(
+        self,
+        environment: Environment,
+        about: Sequence[str],
+        text: str,
+        *,
+        force: str | None = None,
+        always: bool = False,
+    ) -> Question | None:
+        """Return what must be asked before going on, by the environment's policy; None: go on.
 
-        def work() -> Operation:
-            again, _ = self._store.submit(
-                f"{asked.id}/{why}", line=line, command=asked.command,
-                environment=asked.environment, person=self.speaker.name, front=asked.front,
-                audience=asked.audience, exclusive=asked.exclusive,
-            )  # fmt: skip
-            return again
-
-        return self.step("say again", work, Operation)
+        `about` is exactly what would be done, nothing of it may change by itself (no times): a yes
+        holds for these words alone. With `always` whoever asked is asked back under any policy.
+        `force` is the reason given for passing over the policy; raises Refused where it may not be.
+        """
+        whole = "\n".join((self.operation.line, *about))
+        token = hashlib.sha256(whole.encode()).hexdigest()[:12]
+        if self.operation.approval == token:
+            return None
+        if force is not None:
+            self.people.authorise(self.speaker, "force", environment.name)
+            if not environment.force:
+                raise Refused(
+                    f"{environment.name} takes no --force", f"environments.{environment.name}.force"
+                )
+            return None
+        second = environment.approval == "approve"
+        if environment.approval == "none" and not always:
+            return None
+        if by := self.operation.approved_by:
+            text = f"what {by} said yes to has changed meanwhile: {text}"
+        approvers = environment.approvers if second else ()
+        until = self.now() + environment.approval_seconds
+        return Question(text, token, tuple(about), second, approvers, until)
 
     def follow_up(self, command: str, line: str) -> None:
         """Have another command run on its own, told in this operation's thread."""

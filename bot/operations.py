@@ -26,6 +26,8 @@ class Operation:
     exclusive: bool = False
     parent: str = ""
     cancelled_by: str = ""
+    approval: str = ""  # what was said yes to, a Question's token; set by nothing but that yes
+    approved_by: str = ""
     started: float | None = None
     finished: float | None = None
 

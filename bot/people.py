@@ -26,6 +26,7 @@ class Who:
     team: str = ""
     groups: frozenset[str] = field(default_factory=frozenset)
     status: str = "member"
+    zone: str = ""  # their time zone, where the front knows it
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Speaker:
 
     name: str
     groups: frozenset[str] = field(default_factory=frozenset)
+    zone: str = ""
 
 
 class People:
@@ -54,9 +56,9 @@ class People:
         attribute = {"terminal": "unix"}.get(who.front, who.front)
         for name, person in self.config.people.items():
             if who.id and getattr(person, attribute, None) == who.id:
-                return Speaker(name, who.groups)
+                return Speaker(name, who.groups, who.zone)
         if who.front == "slack" and any(g in p.who for p in self.rows() for g in who.groups):
-            return Speaker(who.id, who.groups)
+            return Speaker(who.id, who.groups, who.zone)
         raise Refused(
             f"Packlead does not know you ({who.front} {who.id or 'without an id'})",
             self._add(attribute, who.id),
@@ -68,7 +70,7 @@ class People:
     def may(self, speaker: Speaker, permission: str, environment: str = "") -> bool:
         """Say whether somebody has a permission; without an environment: on at least one."""
         return not permission or any(
-            self._is(speaker, row.who)
+            self.is_one(speaker, row.who)
             and _in(permission, row.may)
             and (not environment or _in(environment, row.on))
             for row in self.rows()
@@ -94,7 +96,8 @@ class People:
         ]
         return list(dict.fromkeys(name for row in rows for name in row.who))
 
-    def _is(self, speaker: Speaker, who: Iterable[str]) -> bool:
+    def is_one(self, speaker: Speaker, who: Iterable[str]) -> bool:
+        """Say whether somebody is among these names and groups."""
         return any(w in ("*", speaker.name) or w in speaker.groups for w in who)
 
     def _add(self, attribute: str, id: str) -> str:

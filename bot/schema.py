@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-NEWEST = "0001"  # the revision of bot/migrations/versions that these tables are
+NEWEST = "0002"  # the revision of bot/migrations/versions that these tables are
 
 metadata = sa.MetaData()
 
@@ -27,6 +27,8 @@ operations = sa.Table(
     sa.Column("parent", sa.String(200), nullable=False),
     sa.Column("state", sa.String(12), nullable=False, index=True),
     sa.Column("cancelled_by", sa.String(80), nullable=False, server_default=""),
+    sa.Column("approval", sa.String(64), nullable=False, server_default=""),
+    sa.Column("approved_by", sa.String(80), nullable=False, server_default=""),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("started", sa.Float),
     sa.Column("finished", sa.Float),
@@ -86,6 +88,13 @@ releases = sa.Table(
     sa.Column("operation", sa.String(200), nullable=False, unique=True),
     sa.Column("state", sa.String(12), nullable=False),
     sa.Column("at", sa.Float, nullable=False),
+)
+sealed = sa.Table(
+    "sealed",
+    metadata,
+    sa.Column("operation", sa.String(200), primary_key=True),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("until", sa.Float, nullable=False),
 )
 workers = sa.Table(
     "workers",

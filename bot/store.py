@@ -14,7 +14,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from bot.events import Accepted, Entry, Event, Note, WasCancelled, decode, encode
+from bot.events import (
+    Accepted,
+    Done,
+    Entry,
+    Event,
+    Note,
+    Question,
+    Stopped,
+    WasCancelled,
+    decode,
+    encode,
+)
 from bot.locks import Lock, Locks
 from bot.notes import Notes
 from bot.operations import LIVE, Operation, read_operation
@@ -65,19 +76,48 @@ class Store(Notes):
                 "audience_kind": (audience or {}).get("kind", ""), "exclusive": exclusive,
                 "parent": parent, "state": "queued", "created": self.now(),
             }  # fmt: skip
-            number = self.insert_once(c, operations, row, operations.c.number)
-            if number is None:
-                return read_operation(c.execute(_by_id(id)).one()), False
-            before = (
-                exclusive
-                and c.execute(BEFORE, {"environment": environment, "number": number}).scalar()
-            )
-            behind = f"#{before}" if before else ""
-            self._append(c, id, "accepted", Accepted(line, person, front, behind), new=True)
-            del row["audience_kind"]
-            return Operation(number, **row), True
+            made = self._insert(c, row)
+            return (made, True) if made else (read_operation(c.execute(_by_id(id)).one()), False)
 
         return self.transact(work)
+
+    def ask(self, id: str, question: Question) -> None:
+        """Leave an operation waiting for the answer to its question."""
+
+        def work(c: sa.Connection) -> None:
+            if self._move(c, id, ("running",), state="waiting"):
+                self._append(c, id, "question", question)
+
+        self.transact(work)
+
+    def approve(self, asked: Operation, token: str, by: str) -> Operation | None:
+        """Let a waiting operation go on as a new one; None where it was answered already."""
+
+        def work(c: sa.Connection) -> Operation | None:
+            if not self._move(c, asked.id, ("waiting",), state="done", finished=self.now()):
+                return None
+            row = vars(asked) | {
+                "id": f"yes:{asked.number}", "state": "queued", "created": self.now(),
+                "audience": dict(asked.audience), "audience_kind": asked.audience.get("kind", ""),
+                "started": None, "finished": None, "approval": token, "approved_by": by,
+            }  # fmt: skip
+            del row["number"]
+            made = self._insert(c, row)
+            if made:
+                self._append(c, asked.id, "end", Done(f"{by} said yes: it is #{made.number} now"))
+            return made
+
+        return self.transact(work)
+
+    def expire(self) -> None:
+        """Close the questions that nobody answered in time."""
+        for operation in self.live():
+            if operation.state == "waiting":
+                asked = [e.event for e in self.entries(operation.id)]
+                until = next((e.until for e in asked if isinstance(e, Question)), 0.0)
+                if until and until < self.now():
+                    told = Stopped("nobody said yes in time", f"again: {operation.line}", "expired")
+                    self.end(operation.id, "failed", told)
 
     def get(self, id: str) -> Operation | None:
         """Return an operation by its id, or by its number as people write it (12 or #12)."""
@@ -147,7 +187,7 @@ class Store(Notes):
 
         self.transact(work)
 
-    def cancel(self, id: str, by: str) -> str:
+    def cancel(self, id: str, by: str, where: str = "before it began") -> str:
         """Ask an operation to stop: cancelled (had not begun), cancelling, or too late."""
 
         def work(c: sa.Connection) -> str:
@@ -155,7 +195,7 @@ class Store(Notes):
                 c, id, ("waiting", "queued"), state="cancelled", cancelled_by=by,
                 finished=self.now(),
             ):  # fmt: skip
-                self._append(c, id, "end", WasCancelled(by, "before it began"))
+                self._append(c, id, "end", WasCancelled(by, where))
                 return "cancelled"
             if self._move(c, id, ("running",), cancelled_by=by):
                 self._append(c, id, "cancel", Note(f"{by} asks to stop"))
@@ -185,6 +225,21 @@ class Store(Notes):
         )
 
     # -- below -----------------------------------------------------------------------------------
+
+    def _insert(self, c: sa.Connection, row: dict[str, Any]) -> Operation | None:
+        """Insert an operation and the first entry of its log; None where its id is known."""
+        number = self.insert_once(c, operations, row, operations.c.number)
+        if number is None:
+            return None
+        before = (
+            row["exclusive"]
+            and c.execute(BEFORE, {"environment": row["environment"], "number": number}).scalar()
+        )
+        accepted = Accepted(
+            row["line"], row["person"], row["front"], f"#{before}" if before else ""
+        )
+        self._append(c, row["id"], "accepted", accepted, new=True)
+        return Operation(number, **{k: v for k, v in row.items() if k != "audience_kind"})
 
     def _append(
         self, c: sa.Connection, operation: str, key: str, event: Event, new: bool = False

@@ -8,7 +8,7 @@ from statistics import median
 
 from bot.adapters.aws.records import Fleet, Instance
 from bot.adapters.records import Commit, Live, Outcome
-from bot.command import Environment, HostType, Ref, command
+from bot.command import Environment, HostType, Reason, Ref, command
 from bot.config import Config
 from bot.errors import BotError, Cancelled, Failed, Refused
 from bot.events import Done, Note, Planned, Progress, Step, WasCancelled
@@ -25,12 +25,14 @@ def deploy(
     *,
     only: HostType | None = None,
     dry_run: bool = False,
+    force: Reason | None = None,
 ) -> Progress[None]:
     """Deploy a branch, a tag or a commit to an environment.
 
     Without REF it is the environment's own branch. Hosts with a balancer switch one batch at a
     time, the others after them; a host that does not get healthy goes back, and the roll stops.
-    --only deploys to one type; --dry-run shows the plan and does nothing.
+    --only deploys to one type; --dry-run shows the plan and does nothing; --force "REASON" passes
+    over the environment's policy, where its config lets you.
     """
     commit = job.git.resolve(ref or environment.branch, environment.allow)
     fleet = job.aws.fleet(environment.name)
@@ -45,6 +47,13 @@ def deploy(
     if dry_run:
         yield Done("a dry run: nothing was changed")
         return
+    about = [f"{commit.id} comes to {environment.name}", *(runs(h, live) for h in hosts)]
+    text = f"deploy {commit.short} ({commit.ref}) to {environment.name}: sure?"
+    if question := job.settle(environment, about, text, force=force):
+        yield question
+        return
+    if force:
+        yield Note(f"{job.speaker.name} passes over the policy: {force}")
     release = job.history.begin_release(environment.name, commit)
     variables = {
         "commit": commit.id,
@@ -75,6 +84,12 @@ def deploy(
         f"{environment.name} runs {commit.short} on {count(len(hosts), 'host')}, "
         f"release {release.number}, after {duration(outcome.seconds)}"
     )
+
+
+def runs(host: Instance, live: tuple[Live, ...]) -> str:
+    """Say what one instance runs now."""
+    commit = next((item.commit for item in live if item.host == host.name), "")
+    return f"{host.name} ({host.id}) runs {commit[:7] or 'nothing known'}"
 
 
 def choose(fleet: Fleet, only: str | None) -> tuple[Instance, ...]:

@@ -27,13 +27,18 @@ class Choice:
 
 @command(permission="prune")
 def prune(
-    job: Job, environment: Environment, *, keep: Keep = 3, dry_run: bool = False
+    job: Job,
+    environment: Environment,
+    *,
+    keep: Keep = 3,
+    limit: Keep | None = None,
+    dry_run: bool = False,
 ) -> Progress[None]:
     """Deregister old images and their snapshots; the newest three of each master stay.
 
     What an instance, a launch template, a scaling group or a release that could come back uses
-    stays too, and so do images that are young, pending or not Packlead's. --dry-run only shows
-    the choice.
+    stays too, and so do images that are young, pending or not Packlead's. --limit is how many go in
+    one run; --dry-run only shows the choice.
     """
     rules = job.config.images
     choice = choose(
@@ -43,7 +48,7 @@ def prune(
         keep=keep,
         now=job.now(),
         young=rules.young,
-        limit=rules.limit,
+        limit=limit or rules.limit,
     )
     orphans = job.aws.orphans(environment.name)
     if not choice.going and not orphans:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.command import OperationNumber, command
-from bot.errors import Misunderstood
+from bot.errors import Misunderstood, Refused
 from bot.events import Answered, Progress
 from bot.job import Job
 
@@ -12,7 +12,9 @@ from bot.job import Job
 def reject(job: Job, operation: OperationNumber) -> Progress[None]:
     """Say no to a question: nothing is done, as nothing was."""
     asked = job.history.get(operation)
-    if asked is None or job.history.question(asked) is None:
+    if asked is None or asked.state == "running" or job.history.question(asked) is None:
         raise Misunderstood(f"#{operation} asked nothing", "history shows what was asked")
     job.authorise(asked)
+    if job.history.cancel(asked, "who said no") != "cancelled":
+        raise Refused(f"#{operation} was answered already", "history shows how it ended")
     yield Answered((f"{asked.line}: nothing was done",))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.adapters.aws.records import Fleet, Image, Instance
-from bot.adapters.records import Commit, Live
-from bot.command import Amount, Count, Environment, HostType, Sure, command
+from bot.adapters.records import Commit, Live, Outcome
+from bot.command import Amount, Count, Environment, HostType, Reason, command
 from bot.config import HostType as Settings
 from bot.errors import Cancelled, Failed, Misunderstood, Refused
 from bot.events import (
@@ -18,7 +18,6 @@ from bot.events import (
     Note,
     Planned,
     Progress,
-    Question,
     Step,
     StepEnded,
     StepStarted,
@@ -42,13 +41,14 @@ def scale(
     type: HostType | None = None,
     number: Count | None = None,
     *,
-    sure: Sure | None = None,
+    force: Reason | None = None,
 ) -> Progress[None]:
     """Scale a type of an environment to a number of instances: 3, +1 or -1.
 
     New instances start from the newest image of the type's master, come to the live commit and join
     the balancer when they are healthy. Those that go leave the balancer and finish what they have
-    begun. Without TYPE and COUNT it shows the counts, as lines that can be said again.
+    begun. Without TYPE and COUNT it shows the counts, as lines that can be said again. More than
+    half of a type never goes unasked; --force "REASON" passes over the environment's own policy.
     """
     fleet = job.aws.fleet(environment.name)
     if type is None or number is None:
@@ -59,18 +59,26 @@ def scale(
     settings = job.config.types[type]
     present = tuple(i for i in fleet.of(type) if i.state in ("pending", "running"))
     change = decide(fleet, type, number, settings)
+    names = change.coming or tuple(i.name for i in change.going)
+    most = len(change.going) * 2 > len(present)
+    if names and (
+        question := job.settle(
+            environment,
+            [*(f"{n} comes" for n in change.coming), *(f"{i.name} ({i.id})" for i in change.going)],
+            f"this takes {listed(names)} away, {len(names)} of {len(present)} {type}: sure?"
+            if change.going
+            else f"this makes {listed(names)} beside {len(present)} {type}: sure?",
+            force=None if most else force,
+            always=most,
+        )
+    ):
+        yield question
+        return
+    if force:
+        yield Note(f"{job.speaker.name} passes over the policy: {force}")
     if change.coming:
         yield from grow(job, environment, fleet, type, change.coming)
     elif change.going:
-        about = token(change)
-        if len(change.going) * 2 > len(present) and sure != about:
-            names = tuple(i.name for i in change.going)
-            yield Question(
-                f"this takes {listed(names)} away, {len(names)} of {len(present)} {type}: sure?",
-                about,
-                names,
-            )
-            return
         yield from shrink(job, environment, present, change.going)
     else:
         yield Done(f"{environment.name} has {len(present)} {type} already")
@@ -105,12 +113,6 @@ def decide(fleet: Fleet, type: str, number: Amount, settings: Settings) -> Chang
     master = fleet.master(type)
     can_go = sorted((i for i in present if i != master), key=lambda i: -i.number)
     return Change(going=tuple(can_go[:-more] if more else ()))
-
-
-def token(change: Change) -> str:
-    """Return what stands for exactly these instances."""
-    ids = ",".join(sorted(i.id for i in change.going))
-    return hashlib.sha256(ids.encode()).hexdigest()[:12]
 
 
 def grow(
@@ -169,11 +171,13 @@ def grow(
             "packlead_epoch": job.operation.number,
         }
         try:
-            outcome = job.play("join.yml", environment.name, running, variables)
+            outcome = yield from played(job, "join.yml", environment, running, variables)
             well = outcome.hosts
             troubles += [f"{f.host}: {f.task}: {last_line(f.text)}" for f in outcome.failures]
         except Cancelled as stop:
             stopped = stop
+        except Failed as lost:
+            troubles.append(lost.text)
     bad = tuple(i for i in made if i.name not in well)
     if bad:
         yield Note(f"taking away again: {listed([i.name for i in bad])}")
@@ -232,6 +236,7 @@ def shrink(
     """Take instances out of the balancer, let them finish, and terminate them."""
     type, names = going[0].type, tuple(i.name for i in going)
     left = [i.name for i in present if i not in going]
+    guard(job, environment, present, going)
     yield Planned(
         f"{environment.name}: {len(present)} {type} now, {listed(names)} "
         f"{'goes' if len(names) == 1 else 'go'}, {len(left)} stay",
@@ -246,19 +251,57 @@ def shrink(
     reachable = tuple(i for i in going if i.state == "running")
     if reachable:
         try:
-            outcome = job.play("retire.yml", environment.name, reachable, variables)
+            outcome = yield from played(job, "retire.yml", environment, reachable, variables)
+            for failure in outcome.failures:
+                yield HostReport(failure.host, f"did not stop in order: {failure.text}", ok=False)
         except Cancelled:
             yield Note("putting back what was on its way out")
             job.play("mend.yml", environment.name, reachable, variables, stoppable=False)
             raise
-        for failure in outcome.failures:
-            yield HostReport(failure.host, f"did not stop in order: {failure.text}", ok=False)
+        except Failed as lost:
+            yield Note(f"{listed(names)} may not stop in order: {lost.text}")
     # A host that could not be reached has not left by itself: nobody may be sent to what is gone.
     leave(job, environment, type, going)
     yield StepStarted("terminate")
     job.aws.terminate(tuple(i.id for i in going))
     yield StepEnded("terminate")
     yield Done(f"{environment.name} has {len(left)} {type}: {listed(names)} went")
+
+
+def guard(
+    job: Job, environment: Environment, present: tuple[Instance, ...], going: tuple[Instance, ...]
+) -> None:
+    """Refuse to take what serves away where too few of those that stay do: one may be ill."""
+    type = going[0].type
+    if type not in environment.balancers:
+        return
+    balancer = job.aws.balancer(environment.name, type)
+    if balancer is None:
+        return
+    well = {t.instance for t in job.aws.targets(balancer) if t.state == "healthy"}
+    ill = [i.name for i in present if i not in going and i.id not in well]
+    serve, least = len(present) - len(going) - len(ill), job.config.types[type].minimum
+    if serve < least and any(i.id in well for i in going):
+        raise Refused(
+            f"{listed(ill)} {'is' if len(ill) == 1 else 'are'} not healthy in {balancer.name}: "
+            f"{serve} {type} would serve, {environment.name} needs {least}",
+            f"mend {'it' if len(ill) == 1 else 'them'} first; status {environment.name} shows more",
+        )
+
+
+def played(
+    job: Job,
+    playbook: str,
+    environment: Environment,
+    hosts: tuple[Instance, ...],
+    variables: Mapping[str, object],
+) -> Progress[Outcome]:
+    """Play a playbook, and once more where it vanished with its machine: these can be repeated."""
+    try:
+        return job.play(playbook, environment.name, hosts, variables)
+    except Failed as lost:
+        yield Note(f"{lost.text}; once more")
+    return job.play(playbook, environment.name, hosts, variables)
 
 
 def leave(job: Job, environment: Environment, type: str, gone: tuple[Instance, ...]) -> None:

@@ -2,25 +2,54 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
 from bot.command import command
+from bot.config import Schedule
 from bot.events import Answered, Progress
 from bot.job import Job
+from bot.store import Operation
 from bot.words import duration
+
+LATE = 120.0  # seconds after which a time that has passed means that no clock runs
 
 
 @command(permission="status", here=True)
 def schedule(job: Job) -> Progress[None]:
-    """Show what runs by itself: when, what, in which channel, and how the last run ended."""
+    """Show what runs by itself: when next, in your time zone, what, and how the last run ended."""
     rows = job.config.schedule
     if not rows:
         yield Answered(("nothing runs by itself; [[schedule]] in the config would",))
         return
     now = job.now()
-    lines = []
-    for row in rows:
-        last = job.history.last_run(row.name)
-        ended = (
-            f"last {duration(now - last.created)} ago, {last.state}" if last else "has not run yet"
-        )
-        lines.append(f"{row.name:12} {row.at:14} {row.zone:20} {row.say}   ({ended})")
-    yield Answered(tuple(lines), table=True)
+    zone = reader(job.speaker.zone)
+    lines = tuple(
+        line(row, job.history.last_run(row.name), job.history.next_run(row.name), now, zone)
+        for row in rows
+    )
+    yield Answered(lines, table=True)
+
+
+def reader(name: str) -> ZoneInfo | None:
+    """Return somebody's time zone; None, which is that of this machine, where it is not known."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+
+
+def line(
+    row: Schedule,
+    last: Operation | None,
+    next_at: float | None,
+    now: float,
+    zone: ZoneInfo | None,
+) -> str:
+    """Return one line; times in Unix seconds."""
+    if next_at is None or next_at < now - LATE:
+        coming = "no clock runs"
+    else:
+        coming = f"{datetime.fromtimestamp(next_at, UTC).astimezone(zone):%a %d %b %H:%M %Z}"
+    ended = f"last {duration(now - last.created)} ago, {last.state}" if last else "not yet"
+    return f"{row.name:12} {coming:22} {row.say}   ({row.at} {row.zone}; {ended})"

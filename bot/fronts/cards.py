@@ -155,12 +155,14 @@ def _far(story: Story) -> str:
 
 def _about(story: Story) -> list[Block]:
     """Return what came of it, or what is asked."""
-    event = story.end
+    event = story.end or story.question
     if event is None:
         return []
     said = list(words.lines(event))
     if isinstance(event, Question):
         said += event.about
+        if event.second:
+            said.append(f"somebody else must say yes: {words.listed(event.approvers)}")
     escaped = [text.escape(line, 600) for line in text.fold(said)]
     body = text.cut("\n".join(line for line in escaped if line), text.SECTION)
     return [blocks.section(body)] if body else []
@@ -251,8 +253,8 @@ def _verb(story: Story) -> str:
 def _buttons(story: Story, commands: Collection[str]) -> list[Block]:
     operation = story.operation
     number = f"#{operation.number}"
-    if isinstance(story.end, Question):
-        token = story.end.token
+    if story.question and not story.over:
+        token = story.question.token
         answers = [
             ("approve", "Approve", "primary", f"approve {number} {token}"),
             ("reject", "Reject", "danger", f"reject {number}"),

@@ -60,9 +60,11 @@ class Clock:
         """Submit the newest run that is due, if this schedule was known by then."""
         now = self.now()
         known = self.store.note("clock", row.name)
-        if not known:
-            known = {"since": now.timestamp()}
-            self.store.keep_note("clock", row.name, known)
+        coming = Times(row).get_next_fire_time(None, now + dt.timedelta(seconds=1))
+        next_at = {"next": coming.timestamp()} if coming else {}
+        if known != (noted := {"since": now.timestamp(), **known, **next_at}):
+            self.store.keep_note("clock", row.name, noted)
+            known = noted
         due = newest_due(row, now)
         if due is None or due.timestamp() < known["since"]:
             return

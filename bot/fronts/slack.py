@@ -110,6 +110,8 @@ class Front:
             if identity is None:
                 return
             directory = SlackDirectory(self.config, slack)
+            if url := str(identity.get("url") or ""):
+                await self._database(self.store.keep_note, "slack", "workspace", {"url": url})
             desk = Desk(slack, self.store, self.config, self.dispatcher.commands, self._database)
             audience = Audience(
                 desk, Pen(self.store, Path(self.config.data)), lambda: receiver.lane.waiting > 0

@@ -39,6 +39,7 @@ class SlackDirectory:
         )
         self._members: dict[str, frozenset[str]] = {}
         self._status: dict[str, tuple[str, float]] = {}
+        self._zones: dict[str, str] = {}
         self._groups_at = float("-inf")
         self._wake = asyncio.Event()
         self.loaded = asyncio.Event()
@@ -47,7 +48,8 @@ class SlackDirectory:
         """Say who somebody is, from memory; `teams` are all workspaces that the payload names."""
         team = next((t for t in teams if t != self.team), self.team)
         groups = frozenset(g for g, members in self._members.items() if user in members)
-        return Who("slack", user, team, groups, self._say(user, team))
+        zone = self._zones.get(user, "")
+        return Who("slack", user, team, groups, self._say(user, team), zone)
 
     def _say(self, user: str, team: str) -> str:
         if team != self.team:
@@ -118,6 +120,7 @@ class SlackDirectory:
             user = event.get("user")
             if isinstance(user, dict) and user.get("id") in self._status:
                 self._status[str(user["id"])] = (self._status_of(user), self.clock())
+                self._zones[str(user["id"])] = str(user.get("tz") or "")
         elif event.get("type") == "subteam_members_changed":
             group = str(event.get("subteam_id", ""))
             if group in self._members:
@@ -140,7 +143,9 @@ class SlackDirectory:
             log.error("user %s: %s; they count as gone", user, error)
             return "gone"
         found = answer.get("user")
-        return self._status_of(found if isinstance(found, dict) else {})
+        known = found if isinstance(found, dict) else {}
+        self._zones[user] = str(known.get("tz") or "")
+        return self._status_of(known)
 
     def _status_of(self, user: Mapping[str, Any]) -> str:
         if user.get("deleted", not user):

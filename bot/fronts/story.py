@@ -68,6 +68,7 @@ class Story:
     tasks: dict[str, Task] = field(default_factory=dict)
     began: float = 0.0
     ended: float = 0.0
+    question: Question | None = None
     end: Event | None = None
     open: bool = False  # something happened that everybody should see
     detail: str = ""
@@ -110,13 +111,14 @@ class Story:
                     self._line(entry, "output")
             case Note():
                 self._line(entry, "note")
+            case Question():
+                self.question, self.open, self.turn = event, True, entry.number
             case Answered():
                 self._line(entry, "answer")
             case _:
                 pass
         if isinstance(event, END) and self.end is None:
             self.end, self.ended, self.turn = event, at, entry.number
-            self.open = self.open or isinstance(event, Question)
             for task in self.tasks.values():
                 if task.state == "running":
                     task.state, task.ended = _closed(event), at
@@ -135,8 +137,6 @@ class Story:
     def state(self) -> str:
         """waiting, running, stopping, asking, done, cancelled or failed."""
         match self.end:
-            case Question():
-                return "asking"
             case Done() | Answered():
                 return "done"
             case WasCancelled():
@@ -147,6 +147,8 @@ class Story:
                 return "failed"
         if not self.operation.live:
             return self.operation.state
+        if self.question:
+            return "asking"
         if self.operation.cancelled_by:
             return "stopping"
         return "running" if self.plan or self.operation.started else "waiting"
@@ -159,6 +161,8 @@ class Story:
     @property
     def public(self) -> bool:
         """Whether everybody sees it: it planned or did something, or it changes an environment."""
+        if self.operation.front == "clock" and isinstance(self.end, Answered | Stopped):
+            return True  # nobody asked, so there is nobody else to tell
         return self.open or (isinstance(self.end, Done) and self.operation.exclusive)
 
     @property

@@ -8,7 +8,7 @@ from bot.adapters.aws.records import Fleet, Instance
 from bot.command import Amount
 from bot.config import HostType
 from bot.errors import Refused
-from commands.scale import counts, decide, token
+from commands.scale import counts, decide
 
 WEB = HostType(minimum=2, maximum=20)
 
@@ -49,12 +49,6 @@ def test_never_under_the_minimum(asked):
 def test_never_over_the_maximum():
     with pytest.raises(Refused, match="a maximum of 20, 21 is above it"):
         decide(fleet(1, 2), "web", Amount(21), WEB)
-
-
-def test_a_token_stands_for_exactly_these():
-    one = decide(fleet(1, 2, 3, 4), "web", Amount(2), WEB)
-    other = decide(fleet(1, 2, 3, 4, 5), "web", Amount(3), WEB)
-    assert token(one) != token(other) and token(one) == token(one)
 
 
 def test_the_counts_can_be_said_again():

@@ -7,7 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.config import Schedule
-from bot.fronts.clock import Clock, newest_due, wrong
+from bot.dispatcher import Request
+from bot.fronts.clock import Clock, Times, newest_due, wrong
+from bot.people import Who
+
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]
 
 
 def scheduled(config, **row):
@@ -18,9 +22,7 @@ def scheduled(config, **row):
     )
 
 
-@pytest.mark.parametrize(
-    "zone", ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]
-)
+@pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("at", ["30 2 * * *", "30 1 * * *"])
 def test_one_run_a_night_over_both_clock_changes(zone, at):
     row = Schedule(name="nightly", at=at, say="status prod", zone=zone)
@@ -38,27 +40,62 @@ def test_one_run_a_night_over_both_clock_changes(zone, at):
     assert len(seen) == (dt.date.fromisoformat(max(seen)) - first).days + 1, "a night without a run"
 
 
-def test_three_replicas_with_random_downtime_run_each_night_once(config, dispatcher, store):
-    config = scheduled(config, zone="Europe/Berlin")
+@pytest.mark.parametrize("zone", ZONES)
+def test_three_replicas_with_random_downtime_run_each_of_400_nights_once(
+    zone, config, dispatcher, store
+):
+    """Each replica goes and comes as chance will; the night is said at its time or caught up."""
+    config = scheduled(config, zone=zone)
+    row = config.schedule[0]
     dispatcher.config, dispatcher.people.config = config, config
-    now = [dt.datetime(2026, 10, 20, 12, tzinfo=dt.UTC)]
-    clocks = [Clock(config, store, dispatcher, lambda: now[0]) for _ in range(3)]
-    chance = random.Random(7)
-    for clock in clocks:
-        clock.catch_up(config.schedule[0])
+    now = [dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)]
+    clock = Clock(config, store, dispatcher, lambda: now[0])
+    clock.catch_up(row)
     assert store.live() == [], "what was due before it was installed is not caught up"
-    for _ in range(14 * 8):
-        now[0] += dt.timedelta(hours=3)
-        for clock in clocks:
-            if chance.random() < 0.5:
-                clock.catch_up(config.schedule[0])
-    ids = [o.id for o in store.live()]
-    assert ids == [f"nightly:2026-{d}T02:30" for d in _days(14)]
+    chance = random.Random(f"seed of {zone}")
+    nights = [at for n in range(400) if (at := _night(n, zone)) > now[0]]
+    expected, up = [], dict.fromkeys(range(3), True)
+    for night, following in zip(
+        nights, [*nights[1:], nights[-1] + dt.timedelta(days=1)], strict=True
+    ):
+        said = False
+        for replica in up:
+            up[replica] = chance.random() < 0.4  # whether it lives when the hour strikes
+            if up[replica]:
+                now[0] = night + dt.timedelta(milliseconds=chance.randrange(900))
+                Clock(config, store, dispatcher, lambda: now[0]).catch_up(row)
+                said = True
+        returning = [r for r in up if not up[r] and chance.random() < 0.7]
+        for _ in returning:  # it starts at some time before the next night, and catches up
+            now[0] = night + (following - night) * chance.uniform(0.01, 0.99)
+            Clock(config, store, dispatcher, lambda: now[0]).catch_up(row)
+            said = True
+        if said:
+            expected.append(f"nightly:{night.astimezone(ZoneInfo(zone)):%Y-%m-%d}")
+    assert [o.id.partition("T")[0] for o in store.live()] == expected
+    assert 320 < len(expected) < 400, "chance left nights at which nobody ever was there"
 
 
-def _days(count):
-    first = dt.date(2026, 10, 21)
-    return [f"{first + dt.timedelta(days=n):%m-%d}" for n in range(count)]
+def _night(number, zone):
+    local = dt.datetime(2026, 1, 2, 2, 30) + dt.timedelta(days=number)
+    return newest_due(
+        Schedule(name="nightly", at="30 2 * * *", say="status prod", zone=zone),
+        (local.replace(tzinfo=ZoneInfo(zone)) + dt.timedelta(hours=6)).astimezone(dt.UTC),
+    ).astimezone(dt.UTC)
+
+
+def test_the_schedule_says_when_next_in_the_time_zone_of_who_reads(config, dispatcher, store):
+    config = scheduled(config, zone="America/New_York")
+    dispatcher.config, dispatcher.people.config = config, config
+    who = Who("slack", "U0ADA", "T0LAB", zone="Asia/Kolkata")
+    assert "no clock runs" in dispatcher.ask(Request("1", "schedule", who)).text
+    now = dt.datetime.fromtimestamp(store.now(), dt.UTC)
+    Clock(config, store, dispatcher, lambda: now).catch_up(config.schedule[0])
+    told = dispatcher.ask(Request("2", "schedule", who)).text
+    coming = Times(config.schedule[0]).get_next_fire_time(None, now).astimezone(ZoneInfo(who.zone))
+    assert (
+        f"{coming:%a %d %b %H:%M} IST" in told and "(30 2 * * * America/New_York; not yet" in told
+    )
 
 
 def test_a_schedule_that_cannot_work_is_told_at_start(config, dispatcher):

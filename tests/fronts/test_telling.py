@@ -308,11 +308,11 @@ def test_a_card_that_somebody_deleted(slack: Slack, running: Running, worker: Wo
 
 
 def test_a_question_has_the_buttons_of_commands_that_exist(
-    strict: Slack, running: Running, worker: Worker
+    strict: Slack, running: Running, worker: Worker, store: Store
 ):
     begun(strict, worker)
     operation = worker.newest()
-    worker.end(operation, Question("remove 3 commits?", "tok3n", ("1a2b3c4 one",)), "waiting")
+    store.ask(operation.id, Question("remove 3 commits?", "tok3n", ("1a2b3c4 one",)))
     strict.wait(lambda: "asks first" in card(strict).wording)
     assert "remove 3 commits?" in card(strict).wording
     said = [(button.label, button.value) for button in card(strict).buttons]
