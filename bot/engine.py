@@ -25,7 +25,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions
 from bot.dispatcher import Dispatcher
 from bot.errors import BotError, Busy, Cancelled, Failed, Misunderstood, Refused
 from bot.events import (
-    END,
+    LAST,
     Answered,
     Done,
     Event,
@@ -333,7 +333,7 @@ def _narrate(job: Job, command: Any, steps: Remembered, where: Where) -> Event:
             return last
         stop = None
         where.hear(event)
-        if isinstance(event, END) or isinstance(event, Question):
+        if isinstance(event, LAST):
             last = event
             continue
         if (by := job.tell(event)) and not steps.stopped:

@@ -151,6 +151,7 @@ class WasCancelled(Event):
 
 Progress = Generator[Event, None, T]
 END: tuple[type[Event], ...] = (Done, Stopped, WasCancelled, Answered)
+LAST: tuple[type[Event], ...] = (*END, Question)  # what a command says last: an end, or a question that waits
 
 _KINDS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind)
