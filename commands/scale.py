@@ -81,7 +81,7 @@ def scale(
     elif change.going:
         yield from shrink(job, environment, present, change.going)
     else:
-        yield Done(f"{environment.name} has {len(present)} {type} already")
+        yield from gather(job, environment, type, present)
 
 
 def counts(fleet: Fleet) -> tuple[str, ...]:
@@ -129,9 +129,7 @@ def grow(
         job.aws.balancer(environment.name, type)
     image = newest(job.aws.images(environment.name), master)
     live = live_commit(job.hosts.live(tuple(i for i in fleet.of(type) if i.state == "running")))
-    release = next(
-        (r.number for r in job.history.releases(environment.name) if r.commit == live.id), 0
-    )
+    variables = joining(job, environment, live)
     yield Planned(
         f"{environment.name}: {len(fleet.of(type))} {type} now, {len(names)} more: {listed(names)}",
         (
@@ -164,12 +162,6 @@ def grow(
     well: tuple[str, ...] = ()
     stopped: Cancelled | None = None
     if running:
-        variables = {
-            "commit": live.id,
-            "release": release,
-            "packlead_operation": job.operation.id,
-            "packlead_epoch": job.operation.number,
-        }
         try:
             outcome = yield from played(job, "join.yml", environment, running, variables)
             well = outcome.hosts
@@ -197,6 +189,52 @@ def grow(
     yield Done(
         f"{environment.name} has {len(fleet.of(type)) + len(well)} {type}: {listed(well)} came"
     )
+
+
+def joining(job: Job, environment: Environment, live: Commit) -> dict[str, object]:
+    """Return what join.yml needs to know."""
+    releases = job.history.releases(environment.name)
+    return {
+        "commit": live.id,
+        "release": next((r.number for r in releases if r.commit == live.id), 0),
+        "packlead_operation": job.operation.id,
+        "packlead_epoch": job.operation.number,
+    }
+
+
+def gather(
+    job: Job, environment: Environment, type: str, present: tuple[Instance, ...]
+) -> Progress[None]:
+    """Nothing comes, nothing goes; but what a scaling that broke off has left outside joins."""
+    already = f"{environment.name} has {len(present)} {type} already"
+    states = targets(job, environment, type)
+    running = tuple(i for i in present if i.state == "running")
+    outside = tuple(i for i in running if states.get(i.id, "absent") in ("absent", "draining"))
+    if not outside or type not in environment.balancers:
+        yield Done(already)
+        return
+    live = live_commit(job.hosts.live(tuple(i for i in running if i not in outside) or outside))
+    names = tuple(i.name for i in outside)
+    yield Planned(
+        f"{already}; outside of the balancer: {listed(names)}",
+        (f"brought to {live.short}, which is live, and behind the balancer",),
+        (
+            Step("reach", "wait for ssh"),
+            Step("prepare", f"bring them to {live.short}"),
+            Step("join", "start, be healthy, join"),
+        ),
+        names,
+        live.id,
+    )
+    outcome = yield from played(
+        job, "join.yml", environment, outside, joining(job, environment, live)
+    )
+    if first := next(iter(outcome.failures), None):
+        raise Failed(
+            f"{first.task} on {first.host}: {last_line(first.text)}",
+            f"{listed([n for n in names if n not in outcome.hosts])} stays outside of the balancer",
+        )
+    yield Done(f"{already}; {listed(names)} joined the balancer")
 
 
 def newest(images: tuple[Image, ...], master: Instance) -> Image:
@@ -275,15 +313,12 @@ def guard(
     type = going[0].type
     if type not in environment.balancers:
         return
-    balancer = job.aws.balancer(environment.name, type)
-    if balancer is None:
-        return
-    well = {t.instance for t in job.aws.targets(balancer) if t.state == "healthy"}
+    well = {id for id, state in targets(job, environment, type).items() if state == "healthy"}
     ill = [i.name for i in present if i not in going and i.id not in well]
     serve, least = len(present) - len(going) - len(ill), job.config.types[type].minimum
     if serve < least and any(i.id in well for i in going):
         raise Refused(
-            f"{listed(ill)} {'is' if len(ill) == 1 else 'are'} not healthy in {balancer.name}: "
+            f"{listed(ill)} {'is' if len(ill) == 1 else 'are'} not healthy in the balancer: "
             f"{serve} {type} would serve, {environment.name} needs {least}",
             f"mend {'it' if len(ill) == 1 else 'them'} first; status {environment.name} shows more",
         )
@@ -302,6 +337,12 @@ def played(
     except Failed as lost:
         yield Note(f"{lost.text}; once more")
     return job.play(playbook, environment.name, hosts, variables)
+
+
+def targets(job: Job, environment: Environment, type: str) -> dict[str, str]:
+    """Return how the instances of a type stand in its balancer, if it has one."""
+    balancer = job.aws.balancer(environment.name, type) if type in environment.balancers else None
+    return {t.instance: t.state for t in job.aws.targets(balancer)} if balancer else {}
 
 
 def leave(job: Job, environment: Environment, type: str, gone: tuple[Instance, ...]) -> None:

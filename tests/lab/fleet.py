@@ -17,6 +17,7 @@ SEED: Counts = {
 }
 KEY_PAIR = "packlead"
 PROFILE = "packlead-host"
+USER_DATA = "#!/bin/sh\necho kennel > /etc/motd\n"
 PORT = 8000
 DELAY = 10  # deregistration delay in seconds
 CLASSIC = "prod-classic"
@@ -101,16 +102,17 @@ def crowd(aws: Aws, count: int, environments: int = 10) -> None:
     aws.crowd(subnet, [_tags(*row) for row in rows])
 
 
-def _network(aws: Aws, cidr: str) -> dict[str, str]:
+def _network(aws: Aws, cidr: str) -> dict[str, Any]:
     ec2 = aws.client("ec2")
     vpc = ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone=f"{aws.region}a")
     aws.subnet = subnet["Subnet"]["SubnetId"]
-    group = ec2.create_security_group(
-        VpcId=vpc, GroupName="packlead-hosts", Description="hosts of the lab"
-    )["GroupId"]
+    groups = [
+        ec2.create_security_group(VpcId=vpc, GroupName=name, Description=f"{name} of the lab")
+        for name in ("packlead-hosts", "packlead-metrics")
+    ]
     ec2.create_key_pair(KeyName=KEY_PAIR)
-    return {"vpc": vpc, "subnet": aws.subnet, "group": group}
+    return {"vpc": vpc, "subnet": aws.subnet, "groups": [group["GroupId"] for group in groups]}
 
 
 def _profile(aws: Aws) -> None:
@@ -120,7 +122,8 @@ def _profile(aws: Aws) -> None:
     iam.add_role_to_instance_profile(InstanceProfileName=PROFILE, RoleName=PROFILE)
 
 
-def _instance(aws: Aws, place: dict[str, str], environment: str, type: str, number: int) -> str:
+def _instance(aws: Aws, place: dict[str, Any], environment: str, type: str, number: int) -> str:
+    """Launch one with as little as possible as AWS has it by default: a copy has to have it too."""
     tags = [{"Key": k, "Value": v} for k, v in _tags(environment, type, number).items()]
     launched = aws.client("ec2").run_instances(
         ImageId=aws.base_image,
@@ -129,17 +132,22 @@ def _instance(aws: Aws, place: dict[str, str], environment: str, type: str, numb
         MaxCount=1,
         KeyName=KEY_PAIR,
         SubnetId=place["subnet"],
-        SecurityGroupIds=[place["group"]],
+        SecurityGroupIds=place["groups"],
         IamInstanceProfile={"Name": PROFILE},
-        MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
+        MetadataOptions={
+            "HttpTokens": "required",
+            "HttpPutResponseHopLimit": 2,
+            "InstanceMetadataTags": "enabled",
+        },
         Monitoring={"Enabled": True},
         EbsOptimized=True,
+        UserData=USER_DATA,
         TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
     )
     return str(launched["Instances"][0]["InstanceId"])
 
 
-def _balancer(aws: Aws, place: dict[str, str], environment: str, ids: list[str]) -> None:
+def _balancer(aws: Aws, place: dict[str, Any], environment: str, ids: list[str]) -> None:
     """One application load balancer, with the target group of the web instances behind it."""
     elb = aws.client("elbv2")
     arn = elb.create_target_group(
@@ -155,7 +163,7 @@ def _balancer(aws: Aws, place: dict[str, str], environment: str, ids: list[str])
     delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(DELAY)}
     elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[delay])
     balancer = elb.create_load_balancer(
-        Name=environment, Subnets=[place["subnet"]], SecurityGroups=[place["group"]]
+        Name=environment, Subnets=[place["subnet"]], SecurityGroups=place["groups"]
     )["LoadBalancers"][0]["LoadBalancerArn"]
     forward = {"Type": "forward", "TargetGroupArn": arn}
     elb.create_listener(
@@ -165,7 +173,7 @@ def _balancer(aws: Aws, place: dict[str, str], environment: str, ids: list[str])
         elb.register_targets(TargetGroupArn=arn, Targets=[{"Id": id} for id in ids])
 
 
-def _classic(aws: Aws, place: dict[str, str]) -> None:
+def _classic(aws: Aws, place: dict[str, Any]) -> None:
     elb = aws.client("elb")
     listener = {"Protocol": "HTTP", "LoadBalancerPort": 80, "InstancePort": PORT}
     elb.create_load_balancer(

@@ -2,6 +2,7 @@
 
     aws.fault("DescribeInstances", "throttle", times=2)
     aws.fault(lambda action, params: params.get("ImageId") == image, "lost")
+    aws.fault("RegisterTargets", "after", skip=1, call=bot.kill)  # at the second such call
 
 | kind     | what happens                                                            |
 |----------|-------------------------------------------------------------------------|
@@ -12,6 +13,10 @@
 | lost     | executed; the connection breaks instead of an answer                    |
 | cut      | the connection breaks and nothing was executed                          |
 | slow     | executed `seconds` later                                                |
+| before   | `call` is called; the connection breaks and nothing was executed        |
+| after    | executed; then `call` is called, and the connection breaks              |
+
+`skip` lets so many matching calls pass first; where `chance` is given, it says which are met.
 """
 
 from __future__ import annotations
@@ -24,7 +29,12 @@ from tests.lab.aws.wire import Refusal, Request
 
 Match = Callable[[str, dict[str, str]], bool]
 
-KINDS = ("throttle", "error", "expired", "capacity", "lost", "cut", "slow")
+KINDS = (
+    "throttle", "error", "expired", "capacity", "lost", "cut", "slow", "before", "after",
+)  # fmt: skip
+BREAKS = ("lost", "cut", "before", "after")  # instead of an answer
+UNDONE = ("cut", "before")
+DETAILS = ("code", "message", "status", "seconds", "skip", "chance", "call")
 EXPIRED = ("ExpiredToken", "The security token included in the request is expired", 403)
 CAPACITY = (
     "InsufficientInstanceCapacity",
@@ -44,6 +54,9 @@ class Fault:
     message: str = ""
     status: int = 0
     seconds: float = 1.0
+    skip: int = 0
+    chance: Callable[[], bool] = lambda: True
+    call: Callable[[], object] = lambda: None
     hits: int = 0
 
     def refusal(self, service: str) -> Refusal | None:
@@ -75,7 +88,7 @@ class Faults(list[Fault]):
             raise ValueError(f"a fault is one of {', '.join(KINDS)}, not {kind!r}")
         fault = Fault(match if callable(match) else _named(match), kind, times)
         for name, value in detail.items():
-            if name not in ("code", "message", "status", "seconds"):
+            if name not in DETAILS:
                 raise TypeError(f"a fault has no {name!r}")
             setattr(fault, name, value)
         self.append(fault)
@@ -85,7 +98,13 @@ class Faults(list[Fault]):
         """The first fault that this call meets; it is used up a little."""
         with self._lock:
             for fault in self:
-                if fault.hits < fault.times and fault.match(request.action, request.params):
+                if fault.hits >= fault.times:
+                    continue
+                if not fault.match(request.action, request.params):
+                    continue
+                if fault.skip > 0:
+                    fault.skip -= 1
+                elif fault.chance():
                     fault.hits += 1
                     return fault
         return None

@@ -7,6 +7,7 @@ moto itself; then the watchers hear of it, and then the caller gets the answer.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from aiohttp import web
 from tests.lab.aws.backend import Backend
 from tests.lab.aws.classic import InstanceHealth
 from tests.lab.aws.consistency import Consistency
-from tests.lab.aws.faults import Fault, Faults, by_credentials
+from tests.lab.aws.faults import BREAKS, UNDONE, Fault, Faults, by_credentials
 from tests.lab.aws.health import TargetHealth, Truth
 from tests.lab.aws.images import Images
 from tests.lab.aws.launches import Launches
@@ -67,12 +68,14 @@ class Proxy:
             ("ec2", "DescribeInstances"): self._paged,
             ("ec2", "CreateImage"): self.images.create,
             ("ec2", "DeregisterImage"): self.images.deregister,
+            ("ssm", "PutParameter"): self._parameter,
             ("elbv2", "RegisterTargets"): targets.register,
             ("elbv2", "DeregisterTargets"): targets.deregister,
             ("elbv2", "DescribeTargetHealth"): targets.describe,
             ("elb", "RegisterInstancesWithLoadBalancer"): classic.register,
             ("elb", "DeregisterInstancesFromLoadBalancer"): classic.deregister,
             ("elb", "DescribeInstanceHealth"): classic.describe,
+            ("secretsmanager", "ListSecretVersionIds"): self._versions,
         }
 
     async def handle(self, incoming: web.BaseRequest) -> web.StreamResponse:
@@ -95,7 +98,9 @@ class Proxy:
                     at=began,
                 )
             )
-        if kind in ("lost", "cut") and incoming.transport:
+        if fault and kind == "after":
+            await asyncio.to_thread(fault.call)
+        if kind in BREAKS and incoming.transport:
             incoming.transport.abort()
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
@@ -109,7 +114,9 @@ class Proxy:
             if seen and (fault := self.faults.met(request)):
                 if refusal := fault.refusal(request.service):
                     raise refusal
-                if fault.kind == "cut":
+                if fault.kind == "before":
+                    await asyncio.to_thread(fault.call)
+                if fault.kind in UNDONE:
                     return Answer(503, b""), fault
                 if fault.kind == "slow":
                     await asyncio.sleep(fault.seconds)
@@ -126,8 +133,22 @@ class Proxy:
             self.told(request.action, request.params, answer.body)
         return answer, fault
 
+    async def _parameter(self, request: Request) -> Answer:
+        if re.search(r"\{\{.*\}\}", request.params.get("Value", ""), re.DOTALL):
+            told = "Parameter value can't nest another parameter. Do not use \"{{}}\" in the value."
+            raise Refusal("ValidationException", told)
+        return await self.backend.send(request)
+
     async def _paged(self, request: Request) -> Answer:
         params = request.params
         if "MaxResults" not in params and not request.listed("InstanceId"):
             request = request.changed({**params, "MaxResults": PAGE})
         return await self.backend.send(request)
+
+    async def _versions(self, request: Request) -> Answer:
+        """moto trips over a secret that is not there."""
+        answer = await self.backend.send(request)
+        if answer.status == 500 and b"KeyError" in answer.body:
+            message = "Secrets Manager can't find the specified secret."
+            raise Refusal("ResourceNotFoundException", message)
+        return answer

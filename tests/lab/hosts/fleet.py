@@ -34,7 +34,7 @@ class Aws(Protocol):
 
 
 class Hosts:
-    """`boot_seconds` is how long a new instance takes before it starts to be a host."""
+    """`boot_seconds` pass from a launch until one can log in, however busy the machine is."""
 
     def __init__(self, aws: Aws, folder: Path, address_range: str, app: Git) -> None:
         self.machine = machine.look()
@@ -165,7 +165,7 @@ class Hosts:
             place = (instance.address, folder, self.machine, self.ssh)
             host = Host(instance.name, instance.type, *place, instance.id)
             self._hosts[instance.id] = host
-        time.sleep(self.boot_seconds)
+        opens = time.monotonic() + self.boot_seconds
         shutil.rmtree(folder, ignore_errors=True)
         source = self._folder / "seed"
         if instance.image in self._images:
@@ -175,8 +175,8 @@ class Hosts:
         with self._lock:
             if self._stopped or instance.id not in self._hosts:
                 return
-            host.start()
-        host.wait()
+            host.start(opens - time.monotonic())
+        host.wait(30 + self.boot_seconds)
 
     def _follow(self, action: str, params: dict[str, str], answer: bytes) -> None:
         """Called with each call that AWS granted; answers at once, the work is done elsewhere."""

@@ -62,6 +62,7 @@ CELERY = (
     " --without-gossip --without-mingle --without-heartbeat"
 )
 SERVICES = {"web": ("web", WEB, "0,3,4"), "celery": ("celery", CELERY, "0,1,2")}
+LATER = ["sh", "-c", 'sleep "$1"; shift; exec "$@"', "sh"]
 INSIDE = """
 mount --bind "$1" /srv
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -103,8 +104,8 @@ class Host:
         """The process that holds all others of this host, as seen from outside."""
         return self._leash.pid if self._leash else 0
 
-    def start(self) -> None:
-        """Start its processes; `wait` says when it is of use."""
+    def start(self, closed: float = 0.0) -> None:
+        """Start its processes, sshd after `closed` seconds; `wait` says when it is of use."""
         log = self.srv / "log"
         shutil.rmtree(log, ignore_errors=True)
         log.mkdir()
@@ -114,7 +115,8 @@ class Host:
         supervisord = [sys.executable, "-m", "supervisor.supervisord", "-c"]
         programs = [[*supervisord, str(self.inner / "supervisord.conf")]]
         if self.ssh:
-            programs.append(self.ssh.server(self.machine.sshd, self.address, self.folder))
+            server = self.ssh.server(self.machine.sshd, self.address, self.folder)
+            programs.append([*LATER, f"{closed:.2f}", *server] if closed > 0 else server)
         before: list[str | Path] = []
         options: list[str] = []
         if self.machine.namespaces:

@@ -1,0 +1,280 @@
+"""Invariants: what must be so whatever has happened, each told as the sentences that break it.
+
+    assert not [*fleet(lab, "prod", "web", 3, commit), *strays(lab, before), *locks(store)]
+    with Capacity(lab, "prod", least=2) as seen: ...
+    assert not seen.broken
+
+All of them look at the outside (AWS unseen, haproxy, the hosts themselves) and at the database;
+none of them asks the bot.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from bot.events import Answered, Done, Event, Stopped, WasCancelled
+from bot.store import Store
+from tests.lab.aws import PEEK, Call
+from tests.lab.fleet import PORT
+from tests.lab.lab import Lab
+
+TAGS = ("Env", "Type", "Name")
+LOOKS = ("Describe", "Get", "List")
+ENDS: dict[str, tuple[type[Event], ...]] = {
+    "done": (Done, Answered),
+    "failed": (Stopped,),
+    "cancelled": (WasCancelled,),
+}
+LAST = tuple(kind for kinds in ENDS.values() for kind in kinds)
+MARGIN = 0.5  # seconds between two clocks, the row's and the log's
+PERIOD = 0.1  # seconds between two samples of the capacity
+PATIENCE = 5.0  # seconds after which a host that gives no answer does not serve
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What an account holds that costs money."""
+
+    instances: frozenset[str]
+    images: frozenset[str]
+    snapshots: frozenset[str]
+
+
+def inventory(lab: Lab) -> Inventory:
+    """Look at everything there is now."""
+    ec2 = lab.aws.client("ec2", PEEK)
+    images = ec2.describe_images(Owners=["self"])["Images"]
+    snapshots = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    return Inventory(
+        frozenset(row["InstanceId"] for row in _instances(lab)),
+        frozenset(row["ImageId"] for row in images),
+        frozenset(row["SnapshotId"] for row in snapshots),
+    )
+
+
+def fleet(lab: Lab, environment: str, type: str, count: int, commit: str) -> Iterator[str]:
+    """Exactly so many run: the lowest numbers, tagged, on the live commit, behind the balancer."""
+    rows = [row for row in _instances(lab) if _tags(row).get("Env") == environment]
+    mine = [row for row in rows if _tags(row).get("Type") == type]
+    names = sorted(_tags(row).get("Name", row["InstanceId"]) for row in mine)
+    wanted = sorted(f"{environment}{type}{n}" for n in range(1, count + 1))
+    if names != wanted:
+        yield f"there are {', '.join(names)} and not {', '.join(wanted)}"
+    for row in mine:
+        if row["State"]["Name"] != "running":
+            yield f"{_tags(row).get('Name')} is {row['State']['Name']}"
+    health = lab.fleet.health(environment)
+    for name in sorted(set(names) | set(health)):
+        if name not in names:
+            if health[name] != "draining":  # its last requests, after it has left
+                yield f"{name} is {health[name]} in the balancer, and no instance of {type}"
+        elif health.get(name) != "healthy":
+            yield f"{name} is {health.get(name, 'outside of the balancer')}"
+        elif (answered := answer(lab.hosts[name])) != commit:
+            yield f"{name} answers with {answered[:7]} and not {commit[:7]}"
+
+
+def strays(lab: Lab, before: Inventory, operations: Collection[str] = ()) -> Iterator[str]:
+    """Nothing is untagged or forgotten: no instance, volume, image or snapshot that is nobody's."""
+    for row in _instances(lab):
+        tags, id = _tags(row), row["InstanceId"]
+        if missing := [tag for tag in TAGS if not tags.get(tag)]:
+            yield f"{id} has no tag {', '.join(missing)}"
+        if id not in before.instances and tags.get("Operation") not in operations:
+            yield f"{tags.get('Name', id)} is of no operation, but of {tags.get('Operation')!r}"
+    now = inventory(lab)
+    for kind in ("images", "snapshots"):
+        if more := getattr(now, kind) - getattr(before, kind):
+            yield f"{kind} are left: {', '.join(sorted(more))}"
+    for volume in lab.aws.client("ec2", PEEK).describe_volumes()["Volumes"]:
+        holders = {each["InstanceId"] for each in volume["Attachments"]}
+        if not holders & now.instances:
+            yield f"{volume['VolumeId']} is a volume of no instance"
+
+
+def locks(store: Store) -> Iterator[str]:
+    """Whatever was locked is free, and nobody works."""
+    for operation in store.live():
+        yield f"#{operation.number} ({operation.line}) is still {operation.state}"
+    for lock in store.locks.all():
+        yield f"{lock.environment} is locked: {lock.reason}"
+
+
+def ended(store: Store, number: int) -> Iterator[str]:
+    """The row of an operation and the end of its log say the same, and say it once."""
+    operation = store.get(f"#{number}")
+    if operation is None or operation.live:
+        yield f"#{number} has not ended: {operation}"
+        return
+    ends = [e.event for e in store.entries(operation.id) if isinstance(e.event, LAST)]
+    if len(ends) != 1:
+        yield f"the log of #{number} ends {len(ends)} times: {ends}"
+    elif not isinstance(ends[0], ENDS[operation.state]):
+        yield f"#{number} is {operation.state}, and its log ends with {ends[0]}"
+
+
+def plays(runs: Path, number: int, most: int) -> Iterator[str]:
+    """No run of an operation began twice, there were at most so many, and never two at work."""
+    spans: list[tuple[float, float, str]] = []
+    for run in sorted(runs.glob(f"{number}-*")):
+        lines = [json.loads(line) for line in _lines(run / "events.jsonl")]
+        if times := [line["at"] for line in lines if "at" in line]:
+            spans.append((min(times), max(times), run.name))
+        begun = sum(line.get("event") == "playbook_on_start" for line in lines)
+        if begun > 1:
+            yield f"the playbook in {run.name} was begun {begun} times"
+    if len(spans) > most:
+        yield f"playbooks were begun {len(spans)} times, and not {most} at most"
+    spans.sort()
+    for (_, end, one), (start, _, other) in pairwise(spans):
+        if start < end:
+            yield f"{one} and {other} were at work at the same time"
+
+
+def effects(lab: Lab, store: Store, since: int = 0) -> Iterator[str]:
+    """Nothing was changed in AWS but by an operation that was at work (since an entry of the log).
+
+    Its row is the intent, and its end the outcome: neither can be missing around a change.
+    """
+    offset = time.time() - time.monotonic()
+    asked = store.history(limit=1000)
+    every = [*asked, *(child for one in asked for child in store.children(one.id))]
+    spans = [
+        (one.started - MARGIN, (one.finished or time.time()) + MARGIN)
+        for one in every
+        if one.started
+    ]
+    for call in mutations(lab.aws.log[since:]):
+        at = call.at + offset
+        if not any(start <= at <= end for start, end in spans):
+            yield f"{call.action} was asked of AWS while no operation was at work"
+
+
+def mutations(calls: Collection[Call]) -> list[Call]:
+    """Return the calls that change something."""
+    return [call for call in calls if not call.action.startswith(LOOKS)]
+
+
+def answer(address: str) -> str:
+    """Return the commit of which a web host itself says that it serves it."""
+    connection = http.client.HTTPConnection(address, PORT, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/healthz")
+        told = connection.getresponse()
+        return str(json.loads(told.read())["commit"]) if told.status == 200 else "nothing"
+    except (OSError, http.client.HTTPException):
+        return "nothing"
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True)
+class Sample:
+    at: float
+    served: tuple[str, ...]  # addresses to which the balancer sends, and which answered
+
+
+@dataclass
+class Capacity:
+    """Counts, ten times a second, the web hosts that the balancer sends to and that do answer."""
+
+    lab: Lab
+    environment: str
+    least: int
+    samples: list[Sample] = field(default_factory=list)
+    marks: list[tuple[float, str]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        elb = self.lab.aws.client("elbv2", PEEK)
+        [group] = elb.describe_target_groups(Names=[f"{self.environment}-web"])["TargetGroups"]
+        self._group, self._known = str(group["TargetGroupArn"]), dict[str, str]()
+        self._over = threading.Event()
+        self._pool = ThreadPoolExecutor(64, "capacity")
+        self._thread = threading.Thread(target=self._go, name="capacity", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        self._pool.shutdown()  # after the last answers
+
+    @property
+    def lowest(self) -> int:
+        return min((len(sample.served) for sample in self.samples), default=0)
+
+    @property
+    def broken(self) -> list[str]:
+        """Say when there were too few; no sample at all is too few too."""
+        if not self.samples:
+            return ["the capacity was never seen"]
+        first = min(sample.at for sample in self.samples)
+        return [
+            f"{sample.at - first:.1f} s from the start only {', '.join(sample.served) or 'nobody'} "
+            f"served {self.environment}, {self.least} must{self._during(sample.at)}"
+            for sample in sorted(self.samples, key=lambda sample: sample.at)
+            if len(sample.served) < self.least
+        ]
+
+    def mark(self, what: str) -> None:
+        """Say what begins now, for the sentences about what is broken then."""
+        self.marks.append((time.monotonic(), what))
+
+    def _during(self, at: float) -> str:
+        before = [what for since, what in self.marks if since <= at]
+        return f" ({before[-1]})" if before else ""
+
+    def _go(self) -> None:
+        while not self._over.is_set():
+            self._pool.submit(self._sample)
+            self._over.wait(PERIOD)
+
+    def _sample(self) -> None:
+        at = time.monotonic()
+        states = self.lab.balancer.health(self._group)
+        sent = [self._address(id) for id, (state, _) in states.items() if state == "healthy"]
+        # At the same time: one that hangs must not make the others look late.
+        served = [each for each in self._answers(sent) if each]
+        self.samples.append(Sample(at, tuple(sorted(served))))
+
+    def _answers(self, addresses: list[str]) -> Iterator[str]:
+        with ThreadPoolExecutor(max(1, len(addresses))) as pool:
+            for address, told in zip(addresses, pool.map(answer, addresses), strict=True):
+                yield address if told != "nothing" else ""
+
+    def _address(self, id: str) -> str:
+        if id not in self._known:
+            found = self.lab.aws.client("ec2", PEEK).describe_instances(InstanceIds=[id])
+            row = found["Reservations"][0]["Instances"][0]
+            self._known[id] = str(row.get("PrivateIpAddress", id))
+        return self._known[id]
+
+
+def _instances(lab: Lab) -> list[dict[str, Any]]:
+    """Return every instance that is not gone, of whatever tags."""
+    pages = lab.aws.client("ec2", PEEK).get_paginator("describe_instances").paginate()
+    rows = pages.search("Reservations[].Instances[]")
+    return [row for row in rows if row["State"]["Name"] not in ("terminated", "shutting-down")]
+
+
+def _tags(row: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in row.get("Tags", ())}
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
