@@ -14,10 +14,12 @@ import socket
 import struct
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 LENGTH = struct.Struct(">Q")
 CROWD = "CROWD"  # no HTTP method: make many instances at once
+SHELF = "SHELF"  # likewise: many images, of any age and state
 
 
 def main() -> None:
@@ -27,13 +29,18 @@ def main() -> None:
 
     mend_searches()
     images = mend_images()
+    mend_snapshots()
+    mend_pages()
     mend_classic()
+    mend_secrets()
     application = DomainDispatcherApplication(create_backend_app)
     while (frame := receive(source)) is not None:
         method, path, headers, body, hints = frame
         images.update(hints)
         if method == CROWD:
             send(sink, (200, [], crowd(**json.loads(body))))
+        elif method == SHELF:
+            send(sink, (200, [], shelf(**json.loads(body))))
         else:
             send(sink, ask(application, method, path, headers, body))
 
@@ -97,6 +104,28 @@ def crowd(account: str, region: str, subnet: str, image: str, tags: list[dict[st
     return b"done"
 
 
+def shelf(account: str, region: str, rows: list[dict[str, Any]]) -> bytes:
+    """Make an image for each row; answers their ids. `owner` and `snapshot` are somebody else's."""
+    from moto.ec2.models import ec2_backends
+
+    ec2 = ec2_backends[account][region]
+    made = []
+    for row in rows:
+        image = ec2.create_image(row["instance"], row["name"], "of a master", tag_specifications=[])
+        image.creation_date = datetime.fromtimestamp(row["created"], UTC)
+        image.state = row["state"]
+        if "owner" in row:
+            image.owner_id = image.ebs_snapshot.owner_id = row["owner"]
+        if "snapshot" in row:
+            del ec2.snapshots[image.ebs_snapshot.id]
+            image.ebs_snapshot = ec2.snapshots[row["snapshot"]]
+        for resource in (image.id, *(() if "snapshot" in row else (image.ebs_snapshot.id,))):
+            if row["tags"]:
+                ec2.create_tags([resource], row["tags"])
+        made.append([image.id, image.ebs_snapshot.id])
+    return json.dumps(made).encode()
+
+
 def mend_searches() -> None:
     """moto scans all tags for those of one resource, and all instances for one; it need not."""
     from moto.ec2.exceptions import InvalidInstanceIdError
@@ -156,6 +185,44 @@ def mend_images() -> dict[str, Any]:
     return hints
 
 
+def mend_snapshots() -> None:
+    """moto knows of one image of a snapshot; AWS keeps it while any image has it."""
+    from moto.ec2.exceptions import InvalidSnapshotInUse
+    from moto.ec2.models.elastic_block_store import EBSBackend
+
+    delete = EBSBackend.delete_snapshot
+
+    def delete_snapshot(self: Any, id: str) -> Any:
+        for image in self.amis.values():
+            if image.ebs_snapshot.id == id:
+                raise InvalidSnapshotInUse(id, image.id)
+        return delete(self, id)
+
+    EBSBackend.delete_snapshot = delete_snapshot  # type: ignore[assignment, method-assign]
+
+
+def mend_pages() -> None:
+    """moto tells of all images and snapshots at once; AWS of no more than it is asked for."""
+    from moto.core.responses import ActionResult
+    from moto.ec2.responses.amis import AmisResponse
+    from moto.ec2.responses.elastic_block_store import ElasticBlockStore
+
+    def page(kind: Any, verb: str, key: str) -> None:
+        whole = getattr(kind, verb)
+
+        def paged(self: Any) -> ActionResult:
+            rows = list(whole(self).result[key])
+            first, size = int(self._get_param("NextToken") or 0), self._get_int_param("MaxResults")
+            end = first + size if size else len(rows)
+            more = {"NextToken": str(end)} if end < len(rows) else {}
+            return ActionResult({key: rows[first:end], **more})
+
+        setattr(kind, verb, paged)
+
+    page(AmisResponse, "describe_images", "Images")
+    page(ElasticBlockStore, "describe_snapshots", "Snapshots")
+
+
 def mend_classic() -> None:
     """A classic ELB lists an instance once, however often it is registered."""
     from moto.elb.models import ELBBackend
@@ -167,6 +234,21 @@ def mend_classic() -> None:
         return register(self, name, [i for i in ids if i not in known], from_autoscaling)
 
     ELBBackend.register_instances = register_instances  # type: ignore[assignment, method-assign]
+
+
+def mend_secrets() -> None:
+    """moto takes all labels off a version that is no longer the current one; AWS moves its own."""
+    from moto.secretsmanager.models import FakeSecret
+
+    def reset_default_version(self: Any, version: dict[str, Any], id: str) -> None:
+        for old in self.versions.values():
+            was = [label for label in old["version_stages"] if label != "AWSPREVIOUS"]
+            moved = [label for label in was if label not in version["version_stages"]]
+            old["version_stages"] = moved + (["AWSPREVIOUS"] if "AWSCURRENT" in was else [])
+        self.versions[id] = version
+        self.default_version_id = id
+
+    FakeSecret.reset_default_version = reset_default_version
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.lab.aws.backend import BASE_IMAGE, Backend
-from tests.lab.aws.child import CROWD
+from tests.lab.aws.child import CROWD, SHELF
 from tests.lab.aws.faults import Fault, Faults, Match
 from tests.lab.aws.following import Callback, Unseen, Watcher
 from tests.lab.aws.health import Truth
@@ -140,6 +140,15 @@ class Aws:
         body = json.dumps({**made, "tags": tags}).encode()
         self._run(self._backend.send(Request("ec2", CROWD, {}, CROWD, body=body)), 300)
 
+    def shelf(self, rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+        """Make many images, unseen, and return the ids of each and of its snapshot.
+
+        A row has instance, name, tags, created (Unix seconds) and state.
+        """
+        body = json.dumps({"account": ACCOUNT, "region": REGION, "rows": rows}).encode()
+        answer = self._run(self._backend.send(Request("ec2", SHELF, {}, SHELF, body=body)), 300)
+        return [(image, snapshot) for image, snapshot in json.loads(answer.body)]
+
     @property
     def log(self) -> list[Call]:
         """Every call so far, oldest first."""
@@ -171,11 +180,16 @@ class Aws:
         self.log.clear()
         self.faults.clear()
         self.fail_images(0)
+        self.leave_snapshots(0)
         self.capacity, self.consistency, self.image_delay = None, 0.0, IMAGE_DELAY
 
     def fail_images(self, times: int = 1) -> None:
         """Let the next images fail instead of becoming available."""
         self._here.images.failing = times
+
+    def leave_snapshots(self, times: int = 1) -> None:
+        """Let the next images that are deregistered leave their snapshots behind."""
+        self._here.images.leaving = times
 
     @property
     def capacity(self) -> int | None:
