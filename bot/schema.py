@@ -96,6 +96,24 @@ sealed = sa.Table(
     sa.Column("data", sa.Text, nullable=False),
     sa.Column("until", sa.Float, nullable=False),
 )
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("kind", sa.String(12), nullable=False),
+    sa.Column("operation", sa.String(200), nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sa.Column("code", sa.String(64), nullable=False),
+)
+audit_head = sa.Table(
+    "audit_head",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("code", sa.String(64), nullable=False),
+    sa.Column("seal", sa.String(64), nullable=False),
+)
 workers = sa.Table(
     "workers",
     metadata,
