@@ -21,7 +21,7 @@ class Release:
     subject: str
     person: str
     operation: str
-    state: str  # rolling, healthy, failed
+    state: str  # rolling, healthy, failed; rolled back: healthy once, and given up since
     at: float
 
 
@@ -57,6 +57,22 @@ class Releases:
         """Say how an operation's release ended: healthy or failed."""
         where = releases.update().where(releases.c.operation == operation)
         self._db.transact(lambda c: c.execute(where.values(state=state)))
+
+    def give_way(self, environment: str, after: int, before: int) -> None:
+        """Say of the healthy releases between two that somebody rolled back from them.
+
+        They are no more what "the last healthy one" means: a second rollback goes further back, and
+        never to what the first one went away from.
+        """
+        where = (releases.c.environment == environment) & (releases.c.state == "healthy")
+        between = (releases.c.number > after) & (releases.c.number < before)
+        update = releases.update().where(where, between).values(state="rolled back")
+        self._db.transact(lambda c: c.execute(update))
+
+    def get(self, environment: str, number: int) -> Release | None:
+        where = (releases.c.environment == environment) & (releases.c.number == number)
+        row = self._db.transact(lambda c: c.execute(sa.select(releases).where(where)).first())
+        return Release(**row._asdict()) if row else None
 
     def newest(self, environment: str, limit: int = 20) -> list[Release]:
         """Return an environment's releases, newest first."""

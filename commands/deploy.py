@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from statistics import median
-
-from bot.adapters.aws.records import Fleet, Instance
-from bot.adapters.records import Commit, Live, Outcome
+from bot.adapters.aws.records import Instance
+from bot.adapters.records import Commit, Live
 from bot.command import Environment, HostType, Reason, Ref, command
 from bot.config import Config
-from bot.errors import BotError, Cancelled, Failed, Refused
-from bot.events import Done, Note, Planned, Progress, Step, WasCancelled
+from bot.events import Done, Note, Planned, Progress, Question, Step
+from bot.frozen import heed_freeze
+from bot.gate import gate
+from bot.going import Going, going, one
+from bot.going import lines as said
 from bot.job import Job
-from bot.store import Operation
-from bot.words import count, duration, listed
+from bot.operations import PUSHES, Operation
+from bot.rolling import (
+    check_balancers,
+    choose,
+    estimate,
+    order,
+    roll,
+    runs,
+    standing,
+    steps,
+)
+from bot.words import count, duration
 
 
 @command(permission="deploy", changes="environment")
@@ -34,50 +43,47 @@ def deploy(
     --only deploys to one type; --dry-run shows the plan and does nothing; --force "REASON" passes
     over the environment's policy, where its config lets you.
     """
+    if not dry_run:
+        heed_freeze(job, environment, force)
     commit = job.git.resolve(ref or environment.branch, environment.allow)
     fleet = job.aws.fleet(environment.name)
     hosts = choose(fleet, only)
-    for type in dict.fromkeys(h.type for h in hosts):
-        if type in environment.balancers:
-            job.aws.balancer(environment.name, type)  # one that does not exist stops us here
+    check_balancers(job, environment, hosts)
     live = job.hosts.live(hosts)
     past = job.history.past(environment.name, "deploy", 5)
-    coming, going = changes(job, live, commit)
-    yield plan(job.config, environment, hosts, commit, live, coming, going, past)
+    way = going(job, live, commit)
+    if why := needless(job.operation, commit, live, way):
+        yield Done(why)
+        return
+    yield plan(job.config, environment, hosts, commit, live, way, past)
     if dry_run:
         yield Done("a dry run: nothing was changed")
         return
+    yield from gate(job, environment, commit, force)
     about = [f"{commit.id} comes to {environment.name}", *(runs(h, live) for h in hosts)]
-    text = f"deploy {commit.short} ({commit.ref}) to {environment.name}: sure?"
-    if question := job.settle(environment, about, text, force=force):
+    about += [f"REMOVED: {one(c)}" for c in way.removed]
+    text = f"deploy {commit.short} ({commit.ref}) to {environment.name}"
+    if way.removed:
+        text += f", which takes {count(len(way.removed), 'live commit')} away"
+    if question := job.settle(
+        environment, about, f"{text}: sure?", force=force, always=bool(way.removed)
+    ):
         yield question
         return
     if force:
         yield Note(f"{job.speaker.name} passes over the policy: {force}")
+    if question := rewritten(job, environment, ref or environment.branch, commit):
+        yield question
+        return
     release = job.history.begin_release(environment.name, commit)
     variables = {
         "commit": commit.id,
         "release": release.number,
-        "packlead_operation": job.operation.id,
-        "packlead_epoch": job.operation.number,
         "packlead_max_fail": environment.max_fail,
     }
-    try:
-        outcome = job.play("deploy.yml", environment.name, hosts, variables)
-    except Cancelled as stop:
-        job.history.end_release("failed")
-        yield Note(f"{stop.by} said stop: putting back what was begun")
-        yield from mend(job, environment, hosts, variables)
-        yield WasCancelled(stop.by, stood(job.hosts.live(hosts)))
+    outcome = yield from roll(job, "deploy.yml", environment, hosts, variables)
+    if outcome is None:
         return
-    except Failed as lost:  # the playbook vanished: its machine went down, or somebody killed it
-        job.history.end_release("failed")
-        yield from mend(job, environment, hosts, variables)
-        raise Failed(lost.text, stood(job.hosts.live(hosts))) from None
-    if not outcome.ok:
-        job.history.end_release("failed")
-        yield from mend(job, environment, hosts, variables)
-        raise failed(outcome, job.hosts.live(hosts))
     job.history.end_release("healthy")
     job.follow_up("image", f"image {environment.name}" + (f" {only}" if only else ""))
     yield Done(
@@ -86,35 +92,27 @@ def deploy(
     )
 
 
-def runs(host: Instance, live: tuple[Live, ...]) -> str:
-    """Say what one instance runs now."""
-    commit = next((item.commit for item in live if item.host == host.name), "")
-    return f"{host.name} ({host.id}) runs {commit[:7] or 'nothing known'}"
+def rewritten(job: Job, environment: Environment, ref: str, commit: Commit) -> Question | None:
+    """Look at the branch once more before the first host is touched: None where it is as it was.
+
+    One that only went on is deployed as it was asked; of one that was rewritten it is asked again.
+    """
+    now = job.git.resolve(ref, environment.allow)
+    if now.id == commit.id or not job.git.log(now.id, commit.id):
+        return None
+    text = f"{ref} was rewritten meanwhile, it is {now.short} ({now.subject}) now: deploy that?"
+    return job.settle(environment, [f"{now.id} instead of {commit.id}"], text, always=True)
 
 
-def choose(fleet: Fleet, only: str | None) -> tuple[Instance, ...]:
-    """Return the running instances that are deployed to; raises Refused where there are none."""
-    hosts = tuple(i for i in fleet.instances if i.state == "running" and only in (None, i.type))
-    if not hosts:
-        what = f"instances of type {only}" if only else "instances"
-        raise Refused(
-            f"{fleet.environment} has no running {what}",
-            f"instances are found by their tags Env={fleet.environment}, Type and Name",
-        )
-    return hosts
-
-
-def changes(
-    job: Job, live: tuple[Live, ...], commit: Commit
-) -> tuple[tuple[Commit, ...], tuple[Commit, ...]]:
-    """Return the commits that come, and those that would go; none where git cannot tell."""
-    known = Counter(item.commit for item in live if item.commit).most_common(1)
-    if not known or known[0][0] == commit.id:
-        return (), ()
-    try:
-        return job.git.log(known[0][0], commit.id), job.git.log(commit.id, known[0][0])
-    except BotError:
-        return (), ()  # decoration: a plan without its commits is still a plan
+def needless(operation: Operation, commit: Commit, live: tuple[Live, ...], way: Going) -> str:
+    """Say why a push brings nothing; a person who says so gets a deploy of what is live, too."""
+    if operation.front not in PUSHES:
+        return ""
+    if all(item.commit == commit.id for item in live):
+        return f"{commit.short} is already live on {count(len(live), 'host')}"
+    if commit.ref == commit.id and way.removed and not way.coming:
+        return f"{operation.environment} is past {commit.short} already"
+    return ""
 
 
 def plan(
@@ -123,81 +121,23 @@ def plan(
     hosts: tuple[Instance, ...],
     commit: Commit,
     live: tuple[Live, ...],
-    coming: tuple[Commit, ...],
-    going: tuple[Commit, ...],
+    way: Going,
     past: list[Operation],
 ) -> Planned:
     """Say what will be done: what comes, what is live where, in which order, how long."""
-    names = [h.name for h in hosts]
-    balanced = [h for h in hosts if h.type in environment.balancers]
-    others = [h.name for h in hosts if h not in balanced]
     lines = [f"comes: {commit.id} ({commit.ref}) {commit.subject}".rstrip()]
-    if going:
-        lines.append(f"{count(len(going), 'commit')} that is live would be REMOVED:")
-        lines += [f"  - {c.short} {c.subject} ({c.author})" for c in going[:15]]
     lines += [f"live:  {line}" for line in standing(live)]
-    if coming:
-        lines.append(f"{count(len(coming), 'commit')}:")
-        lines += [f"  {c.short} {c.subject} ({c.author})" for c in coming[:15]]
-        if len(coming) > 15:
-            lines.append(f"  and {len(coming) - 15} more")
-    order = []
-    for type in dict.fromkeys(h.type for h in balanced):
-        batch = config.types[type].batch
-        pace = "one at a time" if batch == 1 else f"{batch} at a time"
-        order.append(f"{listed([h.name for h in balanced if h.type == type])}, {pace}")
-    if others:
-        order.append(listed(others) + (" together" if len(others) > 1 else ""))
-    lines.append(f"order: {'; then '.join(order)}")
+    lines += said(way)
+    lines.append(order(config, environment, hosts))
     seconds = estimate(past)
     if seconds is not None:
         lines.append(f"takes about {duration(seconds)}, as the last ones did")
-    steps = [
-        Step("prepare", f"prepare {count(len(names), 'host')}"),
-        Step("migrate", "migrate the database"),
-    ]
-    if balanced:
-        steps.append(Step("switch web", f"switch {listed([h.name for h in balanced], 4)}"))
-    if others:
-        steps.append(Step("switch the rest", f"switch {listed(others, 4)}"))
+    ci = (Step("ci", "wait for CI"),) if environment.ci == "wait" else ()
+    prepare = Step("prepare", f"prepare {count(len(hosts), 'host')}")
+    migrate = Step("migrate", "migrate the database")
+    turns = (*ci, prepare, migrate, *steps(environment, hosts, "switch"))
     title = (
-        f"deploy {commit.short} ({commit.ref}) to {environment.name}, {count(len(names), 'host')}"
+        f"deploy {commit.short} ({commit.ref}) to {environment.name}, {count(len(hosts), 'host')}"
     )
-    return Planned(title, tuple(lines), tuple(steps), tuple(names), commit.id, seconds)
-
-
-def standing(live: tuple[Live, ...]) -> list[str]:
-    """Say what runs where, hosts with the same commit together."""
-    by: dict[str, list[str]] = {}
-    for item in live:
-        by.setdefault(item.commit[:7] or item.trouble or "nothing", []).append(item.host)
-    return [f"{what} on {listed(names)}" for what, names in by.items()]
-
-
-def stood(live: tuple[Live, ...]) -> str:
-    """Say where a stopped roll left the hosts."""
-    return "it stands now at " + "; ".join(standing(live))
-
-
-def estimate(past: list[Operation]) -> float | None:
-    """Return the median time of the last deploys that ended well, in seconds."""
-    times = [o.finished - o.started for o in past if o.state == "done" and o.finished and o.started]
-    return median(times) if times else None
-
-
-def failed(outcome: Outcome, live: tuple[Live, ...]) -> Failed:
-    """Say which host failed at what, and where the roll left the fleet."""
-    text = "the deploy stopped"
-    if outcome.failures:
-        first = outcome.failures[0]
-        text = f"{first.task} on {first.host}: {(first.text.splitlines() or ['no output'])[-1]}"
-    return Failed(text, stood(live))
-
-
-def mend(
-    job: Job, environment: Environment, hosts: tuple[Instance, ...], variables: Mapping[str, object]
-) -> Progress[None]:
-    """Put hosts that were left in the middle back to one release, and back into the balancer."""
-    outcome = job.play("mend.yml", environment.name, hosts, variables, stoppable=False)
-    for failure in outcome.failures:
-        yield Note(f"{failure.host} needs a look: {failure.task}: {failure.text}")
+    names = tuple(h.name for h in hosts)
+    return Planned(title, tuple(lines), turns, names, commit.id, seconds)

@@ -7,13 +7,14 @@ from datetime import datetime
 
 from bot.adapters.aws.records import Image, Use
 from bot.command import Environment, Keep, command
-from bot.errors import BotError, Failed
+from bot.errors import BotError, Failed, Refused
 from bot.events import Done, Note, Planned, Progress, Step, StepEnded, StepProgress, StepStarted
 from bot.job import Job
 from bot.store import Release
 from bot.words import count, listed
 
 STEP = "prune"
+BATCH = 50  # images that are looked at once more, together, before they go
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,16 @@ def prune(
         return
     yield StepStarted(STEP)
     troubles: list[str] = []
-    for place, image in enumerate(choice.going, 1):
+    for place, image in enumerate(choice.going):
+        if place % BATCH == 0:
+            wrong = dict(job.aws.not_ours(choice.going[place : place + BATCH]))
         try:
-            job.aws.deregister(image)
+            if image.id in wrong:
+                raise Refused(wrong[image.id])
+            job.aws.deregister(image, checked=True)
         except BotError as error:
             troubles.append(error.text)
-        yield StepProgress(STEP, image.id, place, len(choice.going))
+        yield StepProgress(STEP, image.id, place + 1, len(choice.going))
     for orphan in orphans:
         try:
             job.aws.delete_snapshot(orphan.id)
@@ -121,8 +126,13 @@ def choose(
 
 
 def kept_releases(releases: list[Release]) -> frozenset[str]:
-    """Return the numbers of the releases whose images stay: the live one, and the one before it."""
-    return frozenset(str(r.number) for r in [r for r in releases if r.state == "healthy"][:2])
+    """Return the numbers of the releases whose images stay: the live one, and the one before it.
+
+    Of a commit all of them: after a rollback its image bears the number that it had the first time.
+    """
+    healthy = [r for r in releases if r.state == "healthy"]
+    commits = list(dict.fromkeys(r.commit for r in healthy))[:2]
+    return frozenset(str(r.number) for r in healthy if r.commit in commits)
 
 
 def lines(choice: Choice) -> list[str]:

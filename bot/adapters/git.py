@@ -63,15 +63,27 @@ class Git:
 
     def log(self, old: str, new: str) -> tuple[Commit, ...]:
         """Return the commits that `new` has and `old` has not, newest first, up to MOST."""
-        for commit in (old, new):
-            if not re.fullmatch(r"[0-9a-f]{40}", commit):
-                raise Failed(f"reading commits: {commit!r} is not a commit")
-            if self._git("cat-file", "-e", f"{commit}^{{commit}}").returncode:
-                self._fetch()
+        self._have(old, new)
         told = self._told(
             "log", f"--max-count={MOST}", f"--format={FORMAT}", "--end-of-options", f"{old}..{new}"
         )
         return tuple(_commit(line) for line in told.splitlines())
+
+    def changed(self, old: str, new: str, only: str = "") -> tuple[str, ...]:
+        """Return the paths of the files that differ between two commits; `only` "A": came anew."""
+        self._have(old, new)
+        told = self._told(
+            "diff-tree", "-r", "-z", "--name-only", "--no-renames", f"--diff-filter={only}",
+            "--end-of-options", old, new,
+        )  # fmt: skip
+        return tuple(filter(None, told.split("\0")))
+
+    def _have(self, *commits: str) -> None:
+        for commit in commits:
+            if not re.fullmatch(r"[0-9a-f]{40}", commit):
+                raise Failed(f"reading commits: {commit!r} is not a commit")
+            if self._git("cat-file", "-e", f"{commit}^{{commit}}").returncode:
+                self._fetch()
 
     def _described(self, id: str, ref: str, branches: tuple[str, ...]) -> Commit:
         try:

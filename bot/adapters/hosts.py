@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bot.adapters.aws.records import Instance
-from bot.adapters.records import Live
+from bot.adapters.records import Live, Ready
 from bot.config import Config
 
 SECONDS = 10
@@ -36,21 +36,23 @@ class Hosts:
             return Live(instance.name, told)
         return self._by_ssh(instance)
 
+    def ready(self, instances: tuple[Instance, ...]) -> tuple[Ready, ...]:
+        """Return which commits each instance holds as releases that were well there."""
+        with ThreadPoolExecutor(max_workers=max(1, min(32, len(instances)))) as pool:
+            return tuple(pool.map(self._ready, instances))
+
+    def _ready(self, instance: Instance) -> Ready:
+        look = 'for file in "$1"/releases/*/.well; do cat "$file" 2>&-; done; true'
+        ran = self._told(instance, "sh", "-c", look, "sh", self._root(instance))
+        if ran is None:
+            return Ready(instance.name, trouble="unreachable")
+        return Ready(instance.name, tuple(dict.fromkeys(COMMIT.findall(ran.stdout))))
+
     def _by_ssh(self, instance: Instance) -> Live:
-        root = self.config.app.root.replace("{name}", instance.name)
-        words = ["cat", f"{root}/current/REVISION"]
-        if self.config.ssh.connection == "ssh":
-            words = [*ssh(self.config), instance.address, " ".join(map(shlex.quote, words))]
-        try:
-            ran = subprocess.run(
-                words, capture_output=True, text=True, errors="replace", timeout=SECONDS,
-                check=False, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
+        ran = self._told(instance, "cat", f"{self._root(instance)}/current/REVISION")
+        if ran is None:
             return Live(instance.name, trouble="unreachable")
         said = ran.stdout.strip()
-        if ran.returncode == 255:
-            return Live(instance.name, trouble="unreachable")
         if ran.returncode:
             return Live(instance.name, trouble="nothing yet")
         return (
@@ -58,6 +60,23 @@ class Hosts:
             if COMMIT.fullmatch(said)
             else Live(instance.name, trouble="no commit in REVISION")
         )
+
+    def _root(self, instance: Instance) -> str:
+        return self.config.app.root.replace("{name}", instance.name)
+
+    def _told(self, instance: Instance, *words: str) -> subprocess.CompletedProcess[str] | None:
+        """Run a program on a host and return how it ended; None where the host is out of reach."""
+        argv = list(words)
+        if self.config.ssh.connection == "ssh":
+            argv = [*ssh(self.config), instance.address, " ".join(map(shlex.quote, words))]
+        try:
+            ran = subprocess.run(
+                argv, capture_output=True, text=True, errors="replace", timeout=SECONDS,
+                check=False, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return None
+        return None if ran.returncode == 255 else ran
 
 
 def _answered(address: str, port: int, path: str) -> str:

@@ -22,19 +22,39 @@ def without_balancer(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[
     return [host for host in hosts if not hostvars[host]["packlead_balancer"]] or NOBODY
 
 
+def easiest_first(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
+    """Return the hosts in the order in which a key comes to them.
+
+    First those that have it, which only join; then those that were left in the middle: they may be
+    out of their balancer, and nobody else may leave it before they are back.
+    """
+
+    def rank(host: str) -> int:
+        looked = hostvars[host].get("looked") or {}
+        return 0 if looked.get("stands") else 1 if looked.get("begun") else 2
+
+    return sorted(hosts, key=rank)
+
+
 def stayed_behind(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
     """Return the hosts that went back to the release they had."""
     return [host for host in hosts if "went_back" in hostvars[host]] or NOBODY
 
 
-def batches(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[int]:
-    """Return how many hosts are switched at once, one number a batch; none mixes two types."""
+def batches(
+    hosts: Iterable[str], hostvars: Mapping[str, Any], away: Mapping[str, int] | None = None
+) -> list[int]:
+    """Return how many hosts are switched at once, one number a batch; none mixes two types.
+
+    `away` is how many of a type may be out of their balancer, where that is not its `batch`.
+    """
     sizes: list[int] = []
     last = ""
     for host in with_balancer(hosts, hostvars):
         if host in NOBODY:
             return [1]
-        type, most = str(hostvars[host]["packlead_type"]), int(hostvars[host]["packlead_batch"])
+        type = str(hostvars[host]["packlead_type"])
+        most = int((away or {}).get(type) or hostvars[host]["packlead_batch"])
         if type == last and sizes[-1] < most:
             sizes[-1] += 1
         else:
@@ -50,6 +70,7 @@ class FilterModule:
         return {
             "with_balancer": with_balancer,
             "without_balancer": without_balancer,
+            "easiest_first": easiest_first,
             "stayed_behind": stayed_behind,
             "batches": batches,
         }

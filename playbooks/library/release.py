@@ -7,11 +7,13 @@ library along, costs three times as much. What it answers: `msg` (a sentence, wh
 `output` (the tail of what was printed).
 
     ROOT/repository/               bare, filled by git fetch
-    ROOT/releases/NUMBER-COMMIT/   a tree, with a file REVISION and a link `virtualenv`
+    ROOT/releases/NUMBER-COMMIT/   a tree, with a file REVISION and a link `virtualenv`; it holds
+                                   `.well`, with its commit, since it was live here and well
     ROOT/virtualenvs/KEY/          by the hash of the requirements; holds `.complete` when it is
     ROOT/current                   link to the live release
-    ROOT/shared/                   env (KEY=value lines), static, media
-    ROOT/state.json                the newest operation that was here; a switch that is not over
+    ROOT/shared/                   env (see `assignments`), static, media
+    ROOT/state.json                the newest operation that was here; a switch, or a change of env,
+                                   that is not over
 """
 
 import fcntl
@@ -29,6 +31,7 @@ import time
 from pathlib import Path
 
 ARGUMENTS = r"""<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"""  # JSON never holds three quotes in a row
+ASSIGNED = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 INCLUDED = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)", re.MULTILINE)
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
@@ -36,6 +39,7 @@ UP = {"RUNNING", "active", "reloading"}
 DOWN = {"FATAL", "EXITED", "STOPPED", "failed", "inactive", "missing"}
 TAIL = 20  # lines of output that are told
 POLL = 0.1
+HIDDEN = {}  # what no output may hold: text, and what stands there instead
 
 
 class Stop(Exception):
@@ -68,9 +72,12 @@ class Steps:
         number = int(self.a.get("release") or 0) or newest(host) + 1
         name = f"{number:07d}-{commit[:12]}"
         git(host, "update-ref", f"refs/releases/{name}", commit)  # git keeps what a ref names
+        ready = bool(self.a.get("again")) and take_again(host, commit, name)
         if host.revision(name) != commit:
             lay_out(host, commit, name)
-        return {"release": name, "output": f"{commit} {'was here already' if here else 'fetched'}"}
+        output = f"{commit} {'was here already' if here else 'fetched'}"
+        said = "" if ready else f"has no release of {commit[:7]} ready: it is built there first"
+        return {"release": name, "ready": ready, "output": output, "said": said}
 
     def build(self):
         """Give the release its virtualenv, which all releases with the same requirements share."""
@@ -91,21 +98,47 @@ class Steps:
         return {"output": self.host.run(argv, cwd=release, env=application_env(self.host))}
 
     def switch(self):
-        """Make the release the live one, and restart the services on it."""
-        host, to, now = self.host, self.a["release"], self.host.current()
-        host.must_have(to)
-        begun = host.state().get("switch")  # by this operation, or by one that nobody mended
-        before = begun["from"] if begun and begun["to"] == now else now
-        host.remember(switch={"from": before, "to": to, "phase": "begun"})
-        link(f"releases/{to}", host.root / "current")
-        output = self.services.restart()
-        now = time.time()
-        host.remember(switch={"from": before, "to": to, "phase": "restarted", "at": now})
-        return {"changed": True, "output": output or "no services"}
+        """Make the release the live one, and restart the services on it; unless it went ahead."""
+        state, to = self.host.state(), self.a["release"]
+        went = state.get("went_ahead") or {}
+        ours = went.get("epoch") == self.a.get("epoch") and not state.get("switch")
+        if ours and went.get("to") == to == self.host.current():
+            return {"well": True, "said": self.a.get("say", ""), "output": went["output"]}
+        told = self._switch(to)
+        # A call less for each host: worth it where everybody waits for what comes.
+        return dict(told, **self.health(), well=True) if self.a.get("at_once") else told
+
+    def go_ahead(self):
+        """Begin to switch, and leave it to itself: it keeps the lock, so that the next step waits.
+
+        That is `switch`, which finds it done and well; or does it again, and tells what is wrong.
+        """
+        self.host.must_have(self.a["release"])
+        if os.fork():
+            return {"changed": True, "output": "begun"}
+        os.setsid()  # the host's lock is ours now, and so is what `mend` would end
+        os.pwrite(self.host.lock, str(os.getpid()).ljust(20).encode(), 0)
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in range(3):
+            os.dup2(null, number)  # or whoever reads our answer would wait for its end
+        try:
+            self._switch(self.a["release"])
+            output = self.health()["output"]
+            went = {"to": self.a["release"], "epoch": self.a.get("epoch"), "output": output}
+            self.host.remember(went_ahead=went)
+        finally:
+            os._exit(0)
+
+    def restart(self):
+        """Restart the services on the release that is live: a switch to where it is already."""
+        now = self.host.current()
+        if not now:
+            raise Stop("restarting: there is no release on this host yet")
+        return dict(self._switch(now), release=now)
 
     def health(self):
         """Wait until the live release answers with its commit, or its services stay up."""
-        output = self.services.well(self.host.current(), self.a["timeout"])
+        output = self._well(self.host.current(), self.a["timeout"])
         self.host.remember(switch=None)
         return {"output": output, "said": self.a.get("say", "")}
 
@@ -126,7 +159,7 @@ class Steps:
             return self._look_after(now)
         if begun["to"] == now and begun["phase"] == "restarted":
             try:
-                output = self.services.well(now, self.a["timeout"])
+                output = self._well(now, self.a["timeout"])
             except Stop:
                 pass
             else:
@@ -144,6 +177,35 @@ class Steps:
         commit = self.host.revision(now)
         state = self.host.state()
         return {"release": now, "commit": commit, "state": state, "output": now or "no release yet"}
+
+    def look_at_key(self):
+        """Say whether a key has its value already, and what runs was started with it."""
+        if self.a.get("back"):
+            self.host.end_operation()
+        held = environment(self.host).get(self.a["key"])
+        begun = self.host.state().get("environment")
+        stands = held == self.a.get("value") and not begun
+        return {"stands": stands, "begun": bool(begun), "output": ""}
+
+    def key(self):
+        """Give a key its value, or take it away, and be well with it."""
+        host, name, value = self.host, self.a["key"], self.a.get("value")
+        for text in (value, environment(host).get(name)):
+            hide(text, f"[{name}]")
+        begun = host.state().get("environment")
+        host.remember(environment={"key": name, "phase": "begun"})
+        keep_environment(host, name, value)
+        said = self.a.get("said", "")
+        if not host.current():
+            host.remember(environment=None)
+            return {"changed": True, "said": said, "output": "no release yet"}
+        if begun and self.a.get("hard"):  # out of the balancer, and never well with what it has
+            self.services.kill()
+        output = self.services.restart()
+        host.remember(environment={"key": name, "phase": "restarted", "at": time.time()})
+        output += self.services.well(host.current(), self.a["timeout"])
+        host.remember(environment=None)
+        return {"changed": True, "said": said, "output": output}
 
     def clean(self):
         """Keep the newest releases and what they need; take the others away."""
@@ -164,6 +226,19 @@ class Steps:
         said = f"took away {len(gone)} releases and {len(unused)} virtualenvs"
         return {"changed": bool(gone or unused), "output": said}
 
+    def _switch(self, to):
+        host, now = self.host, self.host.current()
+        host.must_have(to)
+        begun = host.state().get("switch")  # by this operation, or by one that nobody mended
+        before = begun["from"] if begun and begun["to"] == now else now
+        note = {"from": before, "to": to}
+        host.remember(switch=dict(note, phase="begun"))
+        link(f"releases/{to}", host.root / "current")
+        output = self.services.restart()
+        now = time.time()
+        host.remember(switch=dict(note, phase="restarted", at=now))
+        return {"changed": True, "well": False, "said": "", "output": output or "no services"}
+
     def _back(self, begun):
         host, before = self.host, begun["from"]
         if not before:
@@ -176,17 +251,25 @@ class Steps:
             if self.a.get("hard"):  # out of the balancer: nothing is in flight but our questions
                 self.services.kill()
             output = self.services.restart()
-        output += self.services.well(before, self.a["timeout"])
+        output += self._well(before, self.a["timeout"])
         host.remember(switch=None)
-        said = f"is back on {short(before)}"
+        was_restart = before == begun["to"]
+        said = f"{'was started once more on' if was_restart else 'is back on'} {short(before)}"
         return {"changed": True, "back_on": before, "said": said, "output": output}
+
+    def _well(self, release, timeout):
+        output = self.services.well(release, timeout)
+        if release:  # a rollback takes it as it is
+            file = self.host.root / "releases" / release / ".well"
+            file.write_text(f"{self.host.revision(release)}\n")
+        return output
 
     def _look_after(self, now):
         try:
-            return {"said": f"keeps {short(now)}", "output": self.services.well(now, 3)}
+            return {"said": f"keeps {short(now)}", "output": self._well(now, 3)}
         except Stop:
             self.services.restart()
-            output = self.services.well(now, self.a["timeout"])
+            output = self._well(now, self.a["timeout"])
             return {"changed": True, "said": f"was restarted on {short(now)}", "output": output}
 
 
@@ -212,7 +295,8 @@ class Host:
             except BlockingIOError:
                 waited = time.time() - begun
             self._refuse_late()
-            if self.a["step"] == "mend" and waited > 1:  # what nobody waits for any more
+            ends = self.a["step"] == "mend" or self.a.get("back")
+            if ends and waited > 1:  # what nobody waits for any more
                 self._end_holder(signal.SIGTERM if waited < 15 else signal.SIGKILL)
             if waited > patience:
                 raise Stop(f"waiting for the lock of {self.root}: held for {waited:.0f} s by now")
@@ -348,7 +432,7 @@ class Host:
             newer = state.get("operation") or state["epoch"]
             raise Stop(f"a newer operation, {newer}, was on this host since: this one is too late")
         over = 0 < self._epoch() <= int(state.get("ended", 0))
-        if over and self.a["step"] not in ("mend", "report"):
+        if over and self.a["step"] not in ("mend", "report") and not self.a.get("back"):
             raise Stop("this operation was ended, and the host mended: this step is too late")
 
     def _end_holder(self, number):
@@ -426,6 +510,7 @@ class Services:
                 both = [
                     self._manage("tail", "-6000", name, where) for where in ("stdout", "stderr")
                 ]
+                both = [t.partition("\n")[2] if len(t) > 5900 else t for t in both]  # whole lines
                 said += [text for text in both if "ERROR (no log" not in text]
             else:
                 unit = ["journalctl", "--no-pager", "-o", "cat", "-n", TAIL, "-u", name]
@@ -485,7 +570,9 @@ class Services:
         """Return when each has run for two seconds since the restart, and as the same process."""
         if not self.names:
             return "has no services"
-        before, restarted = self.states(), (self.host.state().get("switch") or {}).get("at", 0)
+        before, state = self.states(), self.host.state()
+        begun = [state.get(what) or {} for what in ("switch", "environment")]
+        restarted = max(one.get("at", 0) for one in begun)
         time.sleep(max(0.5, min(2, restarted + 2 - time.time())))
         after, name = self.states(), self.a["host"]
         for state, _ in before + after:
@@ -561,6 +648,27 @@ def lay_out(host, commit, name):
     temporary.rename(place)
 
 
+def take_again(host, commit, name):
+    """Give a release that was well here before the name under which it comes back.
+
+    Renamed and not linked: the newest numbers are what `clean` keeps, and it is the newest now. One
+    that is live, or that a switch may still go back to, stays as it is.
+    """
+    begun = host.state().get("switch") or {}
+    held = {host.current(), begun.get("from"), begun.get("to")} - {name}
+    place = host.root / "releases"
+    names = [name] if (place / name).exists() else sorted(host.listed("releases"), reverse=True)
+    for old in names:
+        whole = (place / old / ".well").exists() and (place / old / "virtualenv").exists()
+        if old in held or not whole or host.revision(old) != commit:
+            continue
+        if old != name:
+            (place / old).rename(place / name)
+            git(host, "update-ref", "-d", f"refs/releases/{old}")
+        return True
+    return False
+
+
 def make_virtualenv(host, release, place):
     """Build a virtualenv at its own place, since it cannot be moved."""
     shutil.rmtree(str(place), ignore_errors=True)
@@ -590,14 +698,85 @@ def requirements_key(path):
 
 
 def application_env(host):
-    """Return our environment with the lines of shared/env over it."""
-    env, file = dict(os.environ), host.root / "shared" / "env"
-    for line in file.read_text().splitlines() if file.exists() else []:
-        key, equals, value = line.strip().partition("=")
-        if equals and not key.startswith("#"):
-            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-            env[key.strip()] = value[1:-1] if quoted else value
-    return env
+    """Return our environment with that of shared/env over it."""
+    return dict(os.environ, **environment(host))
+
+
+def environment(host):
+    """Return what shared/env holds."""
+    return {name: value for name, value, _, _ in assignments(environment_text(host))}
+
+
+def environment_text(host):
+    file = host.root / "shared" / "env"
+    return file.read_bytes().decode("utf-8", "surrogateescape") if file.exists() else ""
+
+
+def keep_environment(host, name, value):
+    """Write one key of shared/env, in one instant; all else in it stays as it is, byte by byte."""
+    text = environment_text(host)
+    spans = [(start, end) for key, _, start, end in assignments(text) if key == name]
+    at = spans[0][0] if spans else len(text)
+    for start, end in reversed(spans):
+        text = text[:start] + text[end:]
+    if value is not None:
+        before = text[:at] if text[:at].endswith("\n") or not text[:at] else text[:at] + "\n"
+        text = before + assignment(name, value) + text[at:]
+    folder = host.root / "shared"
+    folder.mkdir(exist_ok=True)
+    temporary = folder / ".env.new"
+    if temporary.exists():
+        temporary.unlink()
+    only_we = os.open(str(temporary), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(only_we, "wb") as new:
+        new.write(text.encode("utf-8", "surrogateescape"))
+        new.flush()
+        os.fsync(new.fileno())
+    temporary.rename(folder / "env")
+
+
+def assignment(name, value):
+    """Return the line, or lines, that systemd, a shell and we read as the very same bytes."""
+    quoted = re.sub(r'(["\\$`])', r"\\\1", value)
+    return f'{name}="{quoted}"\n'
+
+
+def assignments(text):
+    """Yield name, value, start and end of every assignment, read as systemd's EnvironmentFile is.
+
+    KEY=value to the end of the line; KEY="…" over several lines, with \\ before ", \\, $ and `;
+    KEY='…' as it stands. Lines of any other kind mean nothing.
+    """
+    at = 0
+    while at < len(text):
+        found = ASSIGNED.match(text, at)
+        if found:
+            value, end = read_value(text, found.end())
+            yield found.group(1), value, at, end
+        else:
+            end = text.find("\n", at) + 1 or len(text)
+        at = end
+
+
+def read_value(text, at):
+    """Return the value that begins somewhere, and where the line after it begins."""
+    line = text.find("\n", at) + 1 or len(text)
+    if text[at : at + 1] in ("'", '"'):
+        pattern = r"'([^']*)'" if text[at] == "'" else r'"((?:[^"\\]|\\.)*)"'
+        quoted = re.compile(pattern + r"[ \t]*(?:\n|\Z)", re.DOTALL).match(text, at)
+        if quoted and text[at] == "'":
+            return quoted.group(1), quoted.end()
+        if quoted:
+            return re.sub(r'\\(["\\$`])|\\\n', r"\1", quoted.group(1)), quoted.end()
+    return text[at:line].strip(), line
+
+
+def hide(text, instead):
+    """Have a value, and whatever programs make of it when they print it, kept out of all output."""
+    if not text:
+        return
+    forms = {text, repr(text)[1:-1], json.dumps(text)[1:-1], shlex.quote(text), *text.splitlines()}
+    HIDDEN.update({form: instead for form in forms if len(form) >= 6})
 
 
 def link(to, place):
@@ -651,6 +830,8 @@ def end_tree(child):
 
 
 def cleaned(text):
+    for secret in sorted(HIDDEN, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN[secret])
     return CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 

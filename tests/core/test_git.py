@@ -43,6 +43,25 @@ def test_a_branch_a_tag_and_a_commit(repository, tmp_path):
     ]  # fmt: skip
 
 
+def test_which_files_came_anew(repository, tmp_path):
+    path, id = repository
+    git = Git(str(path), tmp_path / "mirror")
+    assert git.changed(id("v1.0"), id("master")) == ()
+    with pytest.raises(Failed, match="'--output=x' is not a commit"):
+        git.changed("--output=x", id("master"))
+    work = tmp_path / "work"
+    (work / "app" / "migrations").mkdir(parents=True)
+    (work / "app" / "migrations" / "0001 näme.py").touch()
+    before = id("feature/logo")
+    for words in (["add", "-A"], ["commit", "-q", "-m", "more"], ["push", "-q", str(path), "HEAD"]):
+        identity = ["-c", "user.name=Grace", "-c", "user.email=grace@example.com"]
+        subprocess.run(["git", *identity, *words], cwd=work, check=True)
+    after = id("feature/logo")
+    assert git.changed(before, after, "A") == ("app/migrations/0001 näme.py",)
+    assert git.changed(after, before, "A") == (), "what went is not what came"
+    assert git.changed(after, before) == ("app/migrations/0001 näme.py",)
+
+
 def test_what_may_be_deployed_here(repository, tmp_path):
     path, id = repository
     git = Git(str(path), tmp_path / "mirror")

@@ -122,9 +122,15 @@ class Git:
             self._git("push", "-q", "origin", f"HEAD:refs/heads/{branch}")
             return sha
 
+    def branch(self, name: str, commit: str) -> None:
+        """Make a branch that stands at a commit."""
+        with self._lock:
+            self._git("push", "-q", "origin", f"{commit}:refs/heads/{name}")
+
     def bad_build(self, kind: str) -> str:
-        """Return a branch whose newest commit fails: exits, 500, hangs, install or migration."""
-        branch = f"bad/{kind}"
+        """Return a branch whose newest commit fails: exits, 500, hangs, front, install …"""
+        # Made from today's master: an older one would take live commits away, and be asked about.
+        branch = f"bad/{kind}-{self.head()[:7]}"
         if not run("git", "-C", self.path, "branch", "--list", branch):
             message, change = history.BAD[kind]
             path = change.path

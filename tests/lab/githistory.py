@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from tests.lab import history
 Json = dict[str, Any]
 NOTHING = "0" * 40
 FULL = f"{history.OWNER}/{history.NAME}"
-SITE = f"https://github.example/{FULL}"
+HOME = "https://github.example"
+SITE = f"{HOME}/{FULL}"
 # One record a commit, fields apart by characters that no commit holds.
 FORMAT = "%H%x1f%T%x1f%P%x1f%an%x1f%ae%x1f%aI%x1f%cn%x1f%ce%x1f%cI%x1f%B%x1e"
 STATUS = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "T": "changed"}
@@ -89,9 +91,9 @@ class Repository:
             "compare": f"{SITE}/compare/{old[:12]}...{new[:12]}",
             "commits": commits,
             "head_commit": head,
-            "repository": self.about(),
+            "repository": {**self.about(), "pushed_at": int(time.time())},
             "pusher": {"name": pusher["username"], "email": pusher["email"]},
-            "sender": {"login": pusher["username"], "type": "User"},
+            "sender": _account(pusher["username"]),
         }
 
     def _commits(self, *span: str) -> list[Json]:
@@ -143,7 +145,12 @@ def _told(fields: list[str]) -> Json:
 
 def _user(email: str) -> Json | None:
     found = next((a for a in history.AUTHORS.values() if a.email == email), None)
-    return {"login": found.login, "type": "User"} if found else None
+    return _account(found.login) if found else None
+
+
+def _account(login: str) -> Json:
+    ids = [author.id for author in history.AUTHORS.values() if author.login == login]
+    return {"login": login, "id": ids[0] if ids else 9999, "type": "User"}
 
 
 def _short(commit: Json) -> Json:

@@ -20,6 +20,11 @@ class Author:
     def email(self) -> str:
         return f"{self.login}@kennel.example"
 
+    @property
+    def id(self) -> int:
+        """The number of the account at GitHub."""
+        return int.from_bytes(self.login.encode()[:3])
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -108,6 +113,7 @@ class Change:
 
 
 _HEALTHZ = "def healthz(request: HttpRequest) -> HttpResponse:\n"
+_FRONT = "def front(request: HttpRequest) -> HttpResponse:\n"
 _FALLS = '''"""Count what cannot be counted."""
 
 from django.db import migrations
@@ -147,6 +153,16 @@ BAD: Mapping[str, tuple[str, Change]] = {
     "install": (
         "Use a package of our own",
         Change("requirements.txt", lambda t: t + "kennel-package-that-nobody-made==1.0\n"),
+    ),
+    "front": (  # and in good health: nothing but its visitors notice
+        "Count the visitors of the front page",
+        Change(
+            "pages/views.py",
+            lambda t: t.replace(
+                _FRONT,
+                _FRONT + '    return _signed(HttpResponse("no such table: visits", status=500))\n',
+            ),
+        ),
     ),
     "migration": (
         "Count the notes of each day",

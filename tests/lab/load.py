@@ -74,6 +74,10 @@ class Load:
     def asked(self) -> int:
         return self.right + self.wrong
 
+    def wrong_by(self, commit: str) -> int:
+        """How many requests this commit itself answered wrongly."""
+        return int(self.seen.get("by", {}).get(commit, 0))
+
     @property
     def slow(self) -> int:
         """How many of the right answers were to requests of two seconds."""
@@ -96,14 +100,16 @@ class Seen:
     paths: Counter[str] = field(default_factory=Counter)
     wrong: int = 0
     failures: list[str] = field(default_factory=list)
+    by: Counter[str] = field(default_factory=Counter)  # failures by the commit that answered them
     slowest: float = 0.0  # seconds that a quick request took at most
 
     @property
     def right(self) -> int:
         return self.paths.total()
 
-    def failed(self, path: str, why: str, began: float) -> None:
+    def failed(self, path: str, why: str, began: float, commit: str) -> None:
         self.wrong += 1
+        self.by[commit] += 1
         if len(self.failures) < TOLD:
             at, took = time.strftime("%H:%M:%S"), time.monotonic() - began
             self.failures.append(f"{at} GET {path}: {why} after {took:.2f} s")
@@ -118,7 +124,7 @@ class Visitor:
     def __init__(self, url: str, path: str, seen: Seen) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
-        self._path, self._seen = path, seen
+        self._path, self._seen, self._commit = path, seen, ""
         self._open: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         ask = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: visitor\r\n\r\n"
         self._ask = ask.encode()
@@ -128,7 +134,7 @@ class Visitor:
             began = time.monotonic()
             why = await self._once()
             if why:
-                self._seen.failed(self._path, why, began)
+                self._seen.failed(self._path, why, began, self._commit)
                 self.close()
             else:
                 self._seen.paths[self._path] += 1
@@ -145,6 +151,7 @@ class Visitor:
 
     async def _once(self) -> str:
         """Ask and take the answer; return what was wrong with it."""
+        self._commit = ""
         try:
             return await asyncio.wait_for(self._answered(), LATE)
         except TimeoutError:
@@ -176,6 +183,7 @@ class Visitor:
             await reader.read()
         if headers.get("connection") == "close":
             self.close()
+        self._commit = headers.get("x-commit", "")
         return "" if status == 200 else f"answered {status}"
 
 

@@ -1,0 +1,159 @@
+"""A roll over the hosts of an environment: who is in it, in which order, and how one that stops is
+mended. Deploy, rollback and restart are rolls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from statistics import median
+
+from bot.adapters.aws.records import Fleet, Instance
+from bot.adapters.records import Live, Outcome
+from bot.config import Config, Environment
+from bot.errors import Cancelled, Failed, Refused
+from bot.events import Note, Progress, Step, WasCancelled
+from bot.job import Job
+from bot.store import Operation
+from bot.words import listed
+
+
+def choose(fleet: Fleet, only: str | None) -> tuple[Instance, ...]:
+    """Return the running instances that a roll is over; raises Refused where there are none."""
+    hosts = tuple(i for i in fleet.instances if i.state == "running" and only in (None, i.type))
+    if not hosts:
+        what = f"instances of type {only}" if only else "instances"
+        raise Refused(
+            f"{fleet.environment} has no running {what}",
+            f"instances are found by their tags Env={fleet.environment}, Type and Name",
+        )
+    return hosts
+
+
+def check_balancers(job: Job, environment: Environment, hosts: tuple[Instance, ...]) -> None:
+    """Raise Misconfigured or Failed where a balancer that the roll goes through does not exist."""
+    for type in dict.fromkeys(h.type for h in hosts):
+        if type in environment.balancers:
+            job.aws.balancer(environment.name, type)
+
+
+def most(live: tuple[Live, ...]) -> str:
+    """Return the commit that most hosts run; empty where none can be told."""
+    known = Counter(item.commit for item in live if item.commit).most_common(1)
+    return known[0][0] if known else ""
+
+
+def order(
+    config: Config,
+    environment: Environment,
+    hosts: tuple[Instance, ...],
+    away: Mapping[str, int] | None = None,
+) -> str:
+    """Say who comes after whom: those behind a balancer by batches, the others after them.
+
+    With `away`, how many of a type are out at once, the others switch at the same time.
+    """
+    behind, others = split(environment, hosts)
+    parts = []
+    for type in dict.fromkeys(h.type for h in behind):
+        batch = (away or {}).get(type) or config.types[type].batch
+        pace = "one at a time" if batch == 1 else f"{batch} at a time"
+        parts.append(f"{listed([h.name for h in behind if h.type == type])}, {pace}")
+    if others:
+        named = listed([h.name for h in others])
+        if away and parts:
+            return f"order: {'; then '.join(parts)}; {named} at the same time"
+        parts.append(named + (" together" if len(others) > 1 else ""))
+    return f"order: {'; then '.join(parts)}"
+
+
+def steps(environment: Environment, hosts: tuple[Instance, ...], verb: str) -> tuple[Step, ...]:
+    """Return the steps in which hosts take turns; their ids are the plays of the playbooks."""
+    behind, others = split(environment, hosts)
+    made = (("switch web", behind), ("switch the rest", others))
+    return tuple(Step(id, f"{verb} {listed([h.name for h in who], 4)}") for id, who in made if who)
+
+
+def split(
+    environment: Environment, hosts: tuple[Instance, ...]
+) -> tuple[list[Instance], list[Instance]]:
+    """Return the hosts behind a balancer, and the others."""
+    behind = [h for h in hosts if h.type in environment.balancers]
+    return behind, [h for h in hosts if h not in behind]
+
+
+def runs(host: Instance, live: tuple[Live, ...]) -> str:
+    """Say what one instance runs now."""
+    commit = next((item.commit for item in live if item.host == host.name), "")
+    return f"{host.name} ({host.id}) runs {commit[:7] or 'nothing known'}"
+
+
+def standing(live: tuple[Live, ...]) -> list[str]:
+    """Say what runs where, hosts with the same commit together."""
+    by: dict[str, list[str]] = {}
+    for item in live:
+        by.setdefault(item.commit[:7] or item.trouble or "nothing", []).append(item.host)
+    return [f"{what} on {listed(names)}" for what, names in by.items()]
+
+
+def stood(live: tuple[Live, ...]) -> str:
+    """Say where a stopped roll left the hosts."""
+    return "it stands now at " + "; ".join(standing(live))
+
+
+def estimate(past: list[Operation]) -> float | None:
+    """Return the median time of the last ones that ended well, in seconds."""
+    times = [o.finished - o.started for o in past if o.state == "done" and o.finished and o.started]
+    return median(times) if times else None
+
+
+def roll(
+    job: Job,
+    playbook: str,
+    environment: Environment,
+    hosts: tuple[Instance, ...],
+    variables: Mapping[str, object],
+) -> Progress[Outcome | None]:
+    """Play a roll to its end. One that stops is mended and ends the operation: None, or Failed.
+
+    The operation's release, where it has begun one, is closed as failed then.
+    """
+    given = {
+        "packlead_operation": job.operation.id,
+        "packlead_epoch": job.operation.number,
+        **variables,
+    }
+    try:
+        outcome = job.play(playbook, environment.name, hosts, given)
+    except Cancelled as stop:
+        job.history.end_release("failed")
+        yield Note(f"{stop.by} said stop: putting back what was begun")
+        yield from mend(job, environment, hosts, given)
+        yield WasCancelled(stop.by, stood(job.hosts.live(hosts)))
+        return None
+    except Failed as lost:  # the playbook vanished: its machine went down, or somebody killed it
+        job.history.end_release("failed")
+        yield from mend(job, environment, hosts, given)
+        raise Failed(lost.text, stood(job.hosts.live(hosts))) from None
+    if not outcome.ok:
+        job.history.end_release("failed")
+        yield from mend(job, environment, hosts, given)
+        raise failed(job.operation.command, outcome, job.hosts.live(hosts))
+    return outcome
+
+
+def mend(
+    job: Job, environment: Environment, hosts: tuple[Instance, ...], variables: Mapping[str, object]
+) -> Progress[None]:
+    """Put hosts that were left in the middle back to one release, and back into the balancer."""
+    outcome = job.play("mend.yml", environment.name, hosts, variables, stoppable=False)
+    for failure in outcome.failures:
+        yield Note(f"{failure.host} needs a look: {failure.task}: {failure.text}")
+
+
+def failed(command: str, outcome: Outcome, live: tuple[Live, ...]) -> Failed:
+    """Say which host failed at what, and where the roll left the fleet."""
+    text = f"the {command} stopped"
+    if outcome.failures:
+        first = outcome.failures[0]
+        text = f"{first.task} on {first.host}: {(first.text.splitlines() or ['no output'])[-1]}"
+    return Failed(text, stood(live))
