@@ -1,0 +1,1 @@
+"""What this application can be told on a command line."""
