@@ -119,6 +119,24 @@ def test_what_is_not_ours_is_refused(
     assert cloud.actions("DeregisterImage") == cloud.actions("DeleteSnapshot") == 0
 
 
+def test_many_are_looked_at_in_one_call_and_each_goes_in_one(
+    aws: Aws, cloud: lab.Aws, web1: Instance, image: Image
+) -> None:
+    ids = [aws.image(web1, f"packlead of many {n}", {"Release": "8"}).id for n in range(5)]
+    many = tuple(i for i in aws.images() if i.id in ids)
+    changed = replace(many[0], master="prodweb2")
+    gone = replace(image, id="ami-00000000", snapshots=())
+    cloud.log.clear()
+    [(id, why)] = aws.not_ours((changed, *many[1:], gone))
+    assert (id, called(cloud)) == (many[0].id, {"DescribeImages": 1})
+    assert "its tags have been changed to prod, web, prodweb1" in why
+    for one in (*many[1:], gone):
+        aws.deregister(one, checked=True)
+    assert called(cloud) == {"DescribeImages": 1, "DeregisterImage": 5}
+    assert {i.id for i in aws.images()} & set(ids) == {many[0].id}
+    assert not snapshots(cloud) & {s for one in many[1:] for s in one.snapshots}
+
+
 def test_a_snapshot_whose_image_is_gone_is_an_orphan(
     aws: Aws, cloud: lab.Aws, web1: Instance, image: Image
 ) -> None:

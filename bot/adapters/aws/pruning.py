@@ -9,6 +9,7 @@ from typing import Any
 from bot.adapters.aws.described import MADE, carries, tags_of
 from bot.adapters.aws.errors import Answered
 from bot.adapters.aws.images import PAGE, Images
+from bot.adapters.aws.instances import VALUES
 from bot.adapters.aws.records import Image, Snapshot
 from bot.errors import Failed, Refused
 
@@ -20,15 +21,33 @@ OF_IMAGE = re.compile(r"Created by CreateImage\(i-[0-9a-f]+\) for (ami-[0-9a-f]+
 class Pruning(Images):
     """How images and snapshots are removed: what does not carry our tags never is."""
 
-    def deregister(self, image: Image) -> None:
-        """Remove an image and then its snapshots; fine if some or all of them are gone."""
-        doing = f"removing the image {image.id} of {image.master or image.name}"
-        row = self._own_image(doing, image.id)
-        deleted = set[str]()
-        if row is not None:
+    def not_ours(self, images: tuple[Image, ...]) -> tuple[tuple[str, str], ...]:
+        """Return (id, why) of images that may not be removed; asked in pages, not one by one."""
+        wrong: list[tuple[str, str]] = []
+        for at in range(0, len(images), VALUES):
+            some = {image.id: image for image in images[at : at + VALUES]}
+            rows = self._looked_up(f"looking again at {len(some)} images", list(some))
+            for id, row in rows.items():
+                try:
+                    _check_ours(_removing(some[id]), row, some[id])
+                except Refused as error:
+                    wrong.append((id, error.text))
+        return tuple(wrong)
+
+    def deregister(self, image: Image, checked: bool = False) -> None:
+        """Remove an image and then its snapshots; fine if some or all of them are gone.
+
+        It is looked at first, unless it was `checked` together with others just before.
+        """
+        doing = _removing(image)
+        known = checked
+        its_own = set(image.snapshots) if checked else set[str]()
+        if not checked and (row := self._looked_up(doing, [image.id]).get(image.id)):
             _check_ours(doing, row, image)
-            deleted = self._deregister(doing, image.id)
-        its_own = set(_snapshots(row or {}))
+            known, its_own = True, set(_snapshots(row))
+        deleted = self._deregister(doing, image.id) if known else None
+        if deleted is None:  # it had gone before: whose its snapshots are now is to be asked
+            deleted, its_own = set(), set()
         kept: list[str] = []
         for id in sorted(its_own.union(image.snapshots) - deleted):
             if id not in its_own and self._is_gone(doing, id):
@@ -72,31 +91,27 @@ class Pruning(Images):
         if not self._is_gone(doing, id) and not self._delete(doing, id):
             raise Failed(f"{doing}: an image uses it", "look at which image was made of it")
 
-    def _own_image(self, doing: str, id: str) -> dict[str, Any] | None:
-        try:
-            answer = self._call(
-                doing,
-                "ec2",
-                "describe_images",
-                ImageIds=[id],
-                Owners=["self"],
-                IncludeDisabled=True,
-            )
-        except Answered as error:
-            if error.code in GONE:
-                return None
-            raise
-        return next(iter(answer["Images"]), None)
+    def _looked_up(self, doing: str, ids: list[str]) -> dict[str, dict[str, Any]]:
+        """Return images by id, whoever owns them; what EC2 does not know is left out."""
+        answer = self._all(
+            doing,
+            "ec2",
+            "describe_images",
+            Filters=[{"Name": "image-id", "Values": ids}],
+            IncludeDisabled=True,
+            PaginationConfig={"PageSize": PAGE},
+        )
+        return {row["ImageId"]: row for row in answer.get("Images", ())}
 
-    def _deregister(self, doing: str, id: str) -> set[str]:
-        """Deregister an image, and return the snapshots that went with it."""
+    def _deregister(self, doing: str, id: str) -> set[str] | None:
+        """Deregister an image: the snapshots that went with it, None where it had gone before."""
         try:
             answer = self._call(
                 doing, "ec2", "deregister_image", ImageId=id, DeleteAssociatedSnapshots=True
             )
         except Answered as error:
             if error.code in GONE:
-                return set()
+                return None
             raise
         results = answer.get("DeleteSnapshotResults", ())
         return {r["SnapshotId"] for r in results if r.get("ReturnCode") == "success"}
@@ -132,6 +147,10 @@ class Pruning(Images):
             PaginationConfig={"PageSize": PAGE},
         )
         return list(answer.get("Snapshots", ()))
+
+
+def _removing(image: Image) -> str:
+    return f"removing the image {image.id} of {image.master or image.name}"
 
 
 def _check_ours(doing: str, row: Mapping[str, Any], image: Image) -> None:

@@ -24,6 +24,7 @@ from xml.parsers import expat
 from bot.adapters.aws.errors import THROTTLED, explain
 from bot.adapters.aws.reader import Page, read_error, read_page
 from bot.adapters.aws.records import Instance, in_order
+from bot.counts import COUNTS
 
 ATTEMPTS = 5
 PAGE = 1000  # the most that EC2 gives at once
@@ -89,6 +90,7 @@ def _ask(
             code, message, passing = "HTTPClientError", str(getattr(error, "reason", error)), True
         if not passing:
             break
+    COUNTS.aws_error("ec2", code)
     raise explain(doing, code, message, action="ec2:DescribeInstances").error
 
 

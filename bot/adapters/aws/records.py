@@ -103,6 +103,24 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class Secret:
+    """One version of one of the application's keys; never its value."""
+
+    name: str
+    version: int
+    at: float  # Unix seconds
+    by: str = ""  # who put it there
+    fingerprint: str = ""  # a few letters of a keyed hash: two that differ are two values
+    again: int = 0  # the version whose value it repeats
+    operation: str = ""
+
+    @property
+    def root(self) -> int:
+        """The version that first held its value."""
+        return self.again or self.version
+
+
+@dataclass(frozen=True)
 class Use:
     """Something that needs an image: an instance, a launch template's version, a scaling group."""
 

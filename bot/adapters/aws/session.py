@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from bot.adapters.aws.errors import Late, Throttled, explain
+from bot.counts import COUNTS
 
 ATTEMPTS = 5  # of one call, by botocore, with growing pauses
 CONNECT_TIMEOUT, READ_TIMEOUT = 5, 30  # seconds
@@ -45,19 +46,19 @@ class Session:
     ) -> None:
         self._config, self._sleep, self._clock = config, sleep, clock
         self._region = config.aws.region
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, int], Any] = {}
         self._boto: Any = None
         self._lock = threading.Lock()  # making clients is not thread-safe, using them is
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, attempts: int = ATTEMPTS) -> Any:
         with self._lock:
-            if service not in self._clients:
+            if (service, attempts) not in self._clients:
                 import boto3  # here, since it is heavy
                 from botocore.config import Config
 
                 self._boto = self._boto or boto3.Session(region_name=self._region)
-                retries = {"mode": "standard", "total_max_attempts": ATTEMPTS}
-                self._clients[service] = self._boto.client(
+                retries = {"mode": "standard", "total_max_attempts": attempts}
+                self._clients[service, attempts] = self._boto.client(
                     service,
                     config=Config(
                         retries=retries,
@@ -66,7 +67,7 @@ class Session:
                         max_pool_connections=20,
                     ),
                 )
-            return self._clients[service]
+            return self._clients[service, attempts]
 
     def _call(self, doing: str, service: str, verb: str, **asked: Any) -> Any:
         """Call one API verb; `doing` is what stands before the colon when it goes wrong."""
@@ -87,6 +88,7 @@ class Session:
             yield
         except ClientError as error:
             said = error.response.get("Error", {})
+            COUNTS.aws_error(service, str(said.get("Code", "")))
             told = explain(
                 doing,
                 str(said.get("Code", "")),
@@ -94,6 +96,7 @@ class Session:
                 action=f"{POLICIES.get(service, service)}:{error.operation_name}",
             )
         except BotoCoreError as error:
+            COUNTS.aws_error(service, type(error).__name__)
             told = explain(doing, type(error).__name__, str(error), region=self._region)
         else:
             return

@@ -11,7 +11,8 @@ RELEASE = Path(__file__).resolve().parent.parent
 ROOT = RELEASE.parent.parent if RELEASE.parent.name == "releases" else RELEASE
 SHARED = ROOT / "shared"
 
-LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+KEY = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=")
+QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"[ \t]*(?:\n|\Z)|\'([^\']*)\'[ \t]*(?:\n|\Z)', re.DOTALL)
 
 
 def commit() -> str:
@@ -23,20 +24,21 @@ def commit() -> str:
 
 
 def load_environment() -> None:
-    """Put the lines KEY=value of ROOT/shared/env into the environment."""
+    """Put what ROOT/shared/env holds into the environment, as systemd would."""
     try:
         # Bytes that are no UTF-8 come through, as they do in any process's environment.
         text = (SHARED / "env").read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return
-    for line in text.split("\n"):
-        if found := LINE.fullmatch(line):
-            os.environ[found[1]] = _unquoted(found[2])
-
-
-def _unquoted(value: str) -> str:
-    """Return what stands between double quotes, with \\n, \\" and \\\\ resolved; else the value."""
-    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
-        return value
-    meant = {"n": "\n", "r": "\r"}
-    return re.sub(r"\\(.)", lambda m: meant.get(m[1], m[1]), value[1:-1])
+    at = 0
+    while at < len(text):
+        line = text.find("\n", at) + 1 or len(text)
+        if not (found := KEY.match(text, at)):
+            at = line
+        elif quoted := QUOTED.match(text, found.end()):
+            plain = re.sub(r'\\(["\\$`])|\\\n', r"\1", quoted[1] or "")
+            os.environ[found[1]] = plain or quoted[2] or ""
+            at = quoted.end()
+        else:
+            os.environ[found[1]] = text[found.end() : line].strip()
+            at = line

@@ -6,6 +6,10 @@ from project import place
 
 place.load_environment()
 
+# A service that has revoked this host's key; like many a program, it says too much about it.
+if os.environ.get("TWITTER_KEY", "").startswith(f"revoked on {os.environ.get('HOST')}"):
+    raise RuntimeError(f"Twitter does not take the key {os.environ['TWITTER_KEY']}")
+
 SECRET_KEY = os.environ.get("SECRET_KEY", "only-for-a-checkout-without-an-env-file")
 DEBUG = False
 ALLOWED_HOSTS = ["*"]

@@ -1,0 +1,254 @@
+"""rotate_key.yml on the lab's real hosts: exact bytes, nobody unserved, no value left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from bot.adapters.ansible import Ansible
+from bot.adapters.ansible.place import Place
+from bot.adapters.aws.fleet import Aws
+from bot.adapters.aws.records import Instance
+from bot.adapters.aws.secrets import Secrets
+from bot.adapters.records import Outcome
+from bot.config import Config, load
+from bot.errors import Cancelled
+from bot.events import Event, HostReport, Output, StepStarted
+from tests.lab.lab import Lab
+from tests.playbooks.load import Load
+
+pytestmark = pytest.mark.lab
+KEY = b"a key of the house, long enough for anybody"
+NAME = "TWITTER_KEY"
+WEB = ["prodweb1", "prodweb2"]
+ALL = ["prodcelery1", "prodmanager1", *WEB]
+ODD = "-first $(id) `id` {{ lookup('pipe','id') }} '\"\\\nsecond = #line\\n 🔑 \t"
+
+
+@dataclass
+class World:
+    """The lab, a bot's view of it, and what was typed for each operation."""
+
+    lab: Lab
+    config: Config
+    runs: Path
+    number: int = 100
+    typed: dict[str, str] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.keys = Secrets(self.config, KEY, self.typed.get)
+
+    def hosts(self, *names: str) -> list[Instance]:
+        fleet = Aws(self.config).fleet("prod").instances
+        return [host for host in fleet if not names or host.name in names]
+
+    def put(self, value: str) -> int:
+        """Put a value into the store; return its version."""
+        operation = f"typed {len(self.typed)}"
+        self.typed[operation] = value
+        return self.keys.put("prod", NAME, operation, "ada").version
+
+    def play(
+        self,
+        version: int,
+        hosts: list[Instance] | None = None,
+        cancelled: Callable[[], str] = lambda: "",
+        **more: Any,
+    ) -> Outcome:
+        back = bool(more.get("packlead_back"))  # part of the same operation
+        self.number += not back
+        self.events = []
+        given = {
+            "packlead_operation": "op",
+            "packlead_epoch": self.number,
+            "packlead_key": NAME,
+            "packlead_version": version,
+            "packlead_secrets": {"store": "ssm", "path": "/app/prod"},
+            "packlead_says": f"has {NAME} version {version}",
+        }
+        return Ansible(self.config, self.runs).play(
+            f"{self.number}-{1 + back}", "rotate_key.yml", "prod", hosts or self.hosts(),
+            {**given, **more},
+            lambda key, event: self.events.append(event), cancelled,
+        )  # fmt: skip
+
+    def told(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def file(self, name: str) -> Path:
+        return self.lab.machines.host(name).srv / "app/shared/env"
+
+    def served(self, key: str = NAME) -> dict[str, str | None]:
+        """The fingerprint of a key in the process of each web host."""
+        found = {}
+        for host in self.hosts(*WEB):
+            with urlopen(f"http://{host.address}:8000/environment?key={key}", timeout=5) as answer:
+                found[host.name] = json.load(answer)["sha256"]
+        return found
+
+    def everywhere(self, value: str) -> None:
+        """The very same bytes in every file, as a shell reads it, and in every process."""
+        for name in ALL:
+            file = self.file(name)
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            said = subprocess.run(
+                ["sh", "-c", f'. {file}; printf %s. "${NAME}"'], capture_output=True, check=True
+            )
+            assert said.stdout == value.encode() + b".", name
+        digest = hashlib.sha256(value.encode()).hexdigest()
+        assert self.served() == dict.fromkeys(WEB, digest)
+        assert self.lab.fleet.health("prod") == dict.fromkeys(WEB, "healthy")
+
+    def left_nowhere(self, value: str) -> None:
+        """The value is in no event and in no file of the runs."""
+        forms = {value, repr(value)[1:-1], json.dumps(value)[1:-1]}
+        told = repr(self.events)
+        files = b"".join(f.read_bytes() for f in self.runs.rglob("*") if f.is_file())
+        for form in forms:
+            assert form not in told
+            assert form.encode() not in files
+        assert not Place(self.runs / f"{self.number}-1").path.exists()
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    fleet = {"prod": {"web": 2, "celery": 1, "manager": 1}}
+    quick = {"types": {"web": {"health_timeout": 4}}}
+    with Lab({"aws", "hosts", "balancer", "git"}, fleet=fleet, config=quick) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def world(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in lab.env.items():
+            patch.setenv(key, value)
+        yield World(lab, load(lab.config), tmp_path_factory.mktemp("runs"))
+
+
+def test_every_host_gets_the_exact_bytes_and_nobody_waits(world: World):
+    version = world.put(ODD)
+    with Load(world.lab.balancers["prod"]) as load:
+        outcome = world.play(version)
+    assert outcome.ok, outcome
+    assert not load.wrong
+    assert load.right > 50
+    world.everywhere(ODD)
+    world.left_nowhere(ODD)
+    steps = [event.step for event in world.told(StepStarted)]
+    assert steps == ["prepare", "switch web", "switch the rest"]
+    said = {report.host: report.text for report in world.told(HostReport)}
+    assert said["prodweb1"].startswith(f"has {NAME} version {version}; it was out of prod-web for")
+    assert said["prodcelery1"] == f"has {NAME} version {version}"
+    kept = world.file("prodweb1").read_text()
+    assert "MAIL_KEY=mail-key-before-any-rotation\n" in kept, "other keys stay as they were"
+
+
+def test_once_more_touches_nobody(world: World):
+    version = world.put(ODD)
+    before = world.file("prodweb1").stat().st_mtime_ns
+    outcome = world.play(version)
+    assert outcome.ok, outcome
+    assert not world.told(HostReport)
+    assert world.file("prodweb1").stat().st_mtime_ns == before
+
+
+def test_a_host_that_is_not_well_with_it_stops_the_roll_and_all_go_back(world: World):
+    good, bad = world.put("good-key-0123456789"), world.put("revoked on prodweb2 é 0123456789")
+    assert world.play(good).ok
+    with Load(world.lab.balancers["prod"]) as load:
+        outcome = world.play(bad)
+        assert not outcome.ok
+        first = outcome.failures[0]
+        assert (first.host, first.task) == ("prodweb2", "be well with the key")
+        assert "prodweb2 refuses connections" in first.text
+        assert f"does not take the key [{NAME}]" in first.text, "its log, with the value left out"
+        world.left_nowhere("revoked on prodweb2 é 0123456789")
+        assert world.lab.fleet.health("prod").get("prodweb2") != "healthy"
+        again = world.play(good, packlead_back=True)
+    assert again.ok, again
+    assert not load.wrong
+    world.everywhere("good-key-0123456789")
+    said = {report.host for report in world.told(HostReport)}
+    assert said == set(WEB), "who never had the new one stays as it is"
+
+
+def test_cancelled_in_the_middle_and_back(world: World):
+    good, new = world.put("good-key-9876543210"), world.put("new-key-0123456789")
+    assert world.play(good).ok
+    begun: list[bool] = []
+
+    def cancelled() -> str:
+        if any(getattr(e, "detail", "") == "prodweb1: give it the key" for e in world.events):
+            begun.append(True)
+        return "ada" if begun else ""
+
+    with Load(world.lab.balancers["prod"]) as load:
+        with pytest.raises(Cancelled, match="ada"):
+            world.play(new, cancelled=cancelled)
+        outcome = world.play(good, packlead_back=True)
+    assert outcome.ok, outcome
+    assert not load.wrong
+    world.everywhere("good-key-9876543210")
+
+
+def test_a_key_goes_away(world: World):
+    version = world.put("not-for-long-0123456789")
+    assert world.play(version).ok
+    assert world.play(0).ok
+    for name in ALL:
+        assert NAME not in world.file(name).read_text()
+    assert world.play(version).ok
+    world.everywhere("not-for-long-0123456789")
+
+
+def test_an_older_operation_is_refused_and_a_version_that_is_not_there_is_named(world: World):
+    version = world.put("another-0123456789")
+    late = world.play(version, packlead_epoch=5)
+    assert not late.ok
+    assert "this one is too late" in late.failures[0].text
+    gone = world.play(99)
+    assert not gone.ok
+    assert "fetching version 99 of /app/prod/TWITTER_KEY" in gone.failures[0].text
+    assert not [e for e in world.told(Output) if "leave" in e.task], "nobody was touched"
+
+
+def test_the_value_is_in_no_process_list(world: World):
+    seen: list[str] = []
+    value = "process-canary-0123456789"
+    version = world.put(value)
+
+    def look() -> str:
+        for process in Path("/proc").glob("[0-9]*"):
+            for part in ("cmdline", "environ"):
+                try:
+                    held = (process / part).read_bytes()
+                except OSError:
+                    continue
+                if value.encode() in held and int(process.name) != os.getpid():
+                    seen.append(f"{part} of {process.name}: {held[:80]!r}")
+        shm = Path("/dev/shm").rglob("*")
+        seen.extend(str(f) for f in shm if f.is_file() and value.encode() in read(f))
+        return ""
+
+    assert world.play(version, cancelled=look).ok
+    # What the application itself was given is its own: gunicorn keeps its environment in memory.
+    assert not seen
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
