@@ -105,9 +105,17 @@ class GitHub:
         """Misbehave for the next calls: 429, 503, slow (5 s) or nonsense."""
         self._faults += [kind] * times
 
+    def calm(self) -> None:
+        """Misbehave no more."""
+        self._faults.clear()
+
+    def push_event(self, old: str, new: str, ref: str) -> Json:
+        """Return what a push's webhook holds."""
+        return self._repository.push_event(old, new, ref)
+
     def send_push(self, old: str, new: str, ref: str) -> threading.Thread:
         """Send a push's webhook, signed, from a thread of its own."""
-        return self.webhooks.send("push", self._repository.push_event(old, new, ref))
+        return self.webhooks.send("push", self.push_event(old, new, ref))
 
     def _ci(self, name: str) -> str:
         return f"https://ci.kennel.example/{name}"
@@ -161,17 +169,19 @@ class GitHub:
         state = "failure" if states & {"error", "failure"} else "pending"
         if states == {"success"}:
             state = "success"
+        shown = _page(request, told)
         return web.json_response(
-            {"sha": sha, "state": state, "statuses": told, "total_count": len(told)}
+            {"sha": sha, "state": state, "statuses": shown, "total_count": len(told)}
         )
 
     async def _check_runs(self, request: web.Request) -> web.Response:
         runs = self._checks.get(self._repository.resolve(request.match_info["ref"]), [])
-        return web.json_response({"total_count": len(runs), "check_runs": runs})
+        shown = _page(request, runs)
+        return web.json_response({"total_count": len(runs), "check_runs": shown})
 
     async def _pulls(self, request: web.Request) -> web.Response:
         sha = self._repository.resolve(request.match_info["ref"])
-        return web.json_response(self.pull_requests.get(sha, []))
+        return web.json_response(_page(request, self.pull_requests.get(sha, [])))
 
     async def _add_status(self, request: web.Request) -> web.Response:
         sha, told = self._repository.resolve(request.match_info["sha"]), await request.json()
@@ -181,9 +191,9 @@ class GitHub:
         return web.json_response(self._statuses[sha][-1], status=201)
 
     async def _list_deployments(self, request: web.Request) -> web.Response:
-        wanted = request.query.get("environment")
-        found = [d for d in self.deployments if wanted in (None, d["environment"])]
-        return web.json_response(found[::-1])
+        wanted = {k: v for k, v in request.query.items() if k in ("environment", "sha", "task")}
+        found = [d for d in self.deployments if all(d[k] == v for k, v in wanted.items())]
+        return web.json_response(_page(request, found[::-1]))
 
     async def _deploy(self, request: web.Request) -> web.Response:
         told = await request.json()
@@ -196,6 +206,10 @@ class GitHub:
             "environment": told.get("environment", "production"),
             "description": told.get("description"),
             "payload": told.get("payload", {}),
+            "transient_environment": told.get("transient_environment", False),
+            "production_environment": told.get(
+                "production_environment", told.get("environment") in (None, "production")
+            ),
             "created_at": _now(),
             "statuses_url": f"{request.url}/{number}/statuses",
         }
@@ -204,7 +218,7 @@ class GitHub:
         return web.json_response(made, status=201)
 
     async def _list_deployment_statuses(self, request: web.Request) -> web.Response:
-        return web.json_response(self._of(request)[::-1])
+        return web.json_response(_page(request, self._of(request)[::-1]))
 
     async def _deployment_status(self, request: web.Request) -> web.Response:
         told, kept = await request.json(), self._of(request)
@@ -214,7 +228,23 @@ class GitHub:
         kept.append(
             {"id": len(kept) + 1, "created_at": _now(), **{k: told.get(k, "") for k in keys}}
         )
+        if told["state"] == "success" and told.get("auto_inactive", True):
+            self._retire(int(request.match_info["id"]))
         return web.json_response(kept[-1], status=201)
+
+    def _retire(self, number: int) -> None:
+        """Make earlier ones of the environment inactive, where GitHub does: not in production."""
+        here = self.deployments[number - 1]["environment"]
+        for other in self.deployments[: number - 1]:
+            told = self.deployment_statuses[other["id"]]
+            lasts = other["transient_environment"] or other["production_environment"]
+            if (
+                other["environment"] == here
+                and not lasts
+                and told
+                and told[-1]["state"] == "success"
+            ):
+                told.append({"id": len(told) + 1, "created_at": _now(), "state": "inactive"})
 
     def _of(self, request: web.Request) -> list[Json]:
         try:
@@ -228,6 +258,13 @@ class GitHub:
             if self.webhooks.url:
                 self.send_push(old, new, ref)
         return web.Response()
+
+
+def _page(request: web.Request, rows: list[Json]) -> list[Json]:
+    """Return the page that was asked for, 30 to a page as GitHub does by itself."""
+    size = min(int(request.query.get("per_page", 30)), 100)
+    start = (int(request.query.get("page", 1)) - 1) * size
+    return rows[start : start + size]
 
 
 def _now() -> str:

@@ -39,25 +39,32 @@ class Webhooks:
         thread.start()
         return thread
 
-    def deliver(self, event: str, payload: Json, delivery: str = "") -> Delivery:
-        """Deliver one; with the id of an earlier delivery it is that one again."""
+    def deliver(
+        self, event: str, payload: Json, delivery: str = "", **forged: str | None
+    ) -> Delivery:
+        """Deliver one; with the id of an earlier delivery it is that one again.
+
+        `forged` are headers, with _ for -, that somebody else sends: another value, or None.
+        """
         body = json.dumps(payload).encode()
-        headers = {
+        headers: dict[str, str | None] = {
             "Content-Type": "application/json",
             "User-Agent": "GitHub-Hookshot/lab",
             "X-GitHub-Event": event,
             "X-GitHub-Delivery": delivery or str(uuid.uuid4()),
             "X-Hub-Signature-256": self.sign(body),
         }
+        headers |= {name.replace("_", "-"): value for name, value in forged.items()}
+        told = {name: value for name, value in headers.items() if value is not None}
         try:
-            request = urllib.request.Request(self.url, body, headers)
+            request = urllib.request.Request(self.url, body, told)
             with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 status = answer.status
         except urllib.error.HTTPError as error:
             status = error.code
         except OSError:
             status = 0
-        sent = Delivery(headers["X-GitHub-Delivery"], event, payload, status)
+        sent = Delivery(told["X-GitHub-Delivery"], event, payload, status)
         self.deliveries.append(sent)
         return sent
 

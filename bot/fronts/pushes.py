@@ -1,0 +1,75 @@
+"""What every push comes to: one deploy of a branch for each environment, asked for in its channel.
+
+Nobody waits for a sentence here, so what is refused is told in the channel of the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from aiohttp import web
+
+from bot.config import Config
+from bot.dispatcher import Dispatcher, Reply, Request
+from bot.people import Who
+
+log = logging.getLogger(__name__)
+LONGEST = 8 * 1024 * 1024
+
+
+class Pushes:
+    """The way from a verified push to the dispatcher; `counts` is what became of them."""
+
+    def __init__(self, config: Config, dispatcher: Dispatcher) -> None:
+        self.config, self.dispatcher = config, dispatcher
+        self.counts: Counter[str] = Counter()
+        # One thread: many at one instant are recorded in the order in which they came.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="push")
+
+    async def ask(self, id: str, environment: str, ref: str, who: Who, by: str) -> Reply | None:
+        """Ask for a deploy as somebody, whose push it is; None where nothing could be recorded."""
+        loop = asyncio.get_running_loop()
+        reply = await loop.run_in_executor(self._pool, self._ask, id, environment, ref, who, by)
+        word = "away" if reply is None else "accepted" if reply.ok else "refused"
+        self.counts["duplicate" if reply and reply.duplicate else word] += 1
+        return reply
+
+    def _ask(self, id: str, environment: str, ref: str, who: Who, by: str) -> Reply | None:
+        channel = self.config.environments[environment].channel
+        person = self.config.people.get(who.name)
+        audience = {"kind": "slack", "channel": channel, "public": True, "user": ""}
+        if person:
+            audience["user"] = person.slack
+        reply = self.dispatcher.ask(Request(id, f"deploy {environment} {ref}", who, audience))
+        if not reply.ok:
+            try:
+                told = f"{by} pushed {ref}, and {environment} does not take it: "
+                self.dispatcher.tell(
+                    f"{id}:no",
+                    environment,
+                    told + "; ".join(reply.text.splitlines()),
+                    who.front,
+                    by,
+                )
+            except Exception:
+                log.exception("telling that %r is refused", id)
+                return None
+        return reply
+
+
+async def read(request: web.Request, longest: int = LONGEST) -> bytes | None:
+    """Return a body as it came; None where it is too long, or ends in the middle."""
+    if (request.content_length or 0) > longest:
+        return None
+    body = bytearray()
+    try:
+        async for chunk in request.content.iter_chunked(65536):
+            body += chunk
+            if len(body) > longest:
+                return None
+    except (web.RequestPayloadError, ConnectionError):
+        return None
+    return bytes(body)
