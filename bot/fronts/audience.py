@@ -165,10 +165,10 @@ def read(store: Store, known: Mapping[str, int], since: int) -> list[News]:
 
 
 class Pen:
-    """Who holds it writes to Slack. It falls from a dead hand at once, or in a few seconds."""
+    """Who holds it writes to Slack (or GitHub). It falls from a dead hand in a few seconds."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
-        self.store, self.path = store, folder / "slack-audience.lock"
+    def __init__(self, store: Store, folder: Path, name: str = "slack") -> None:
+        self.store, self.name, self.path = store, name, folder / f"{name}-audience.lock"
         self._file: TextIO | None = None
         self._slot = -1
 
@@ -199,9 +199,9 @@ class Pen:
         now = self.store.now()
         slot = int(now // SLOT_SECONDS)
         if self._slot < slot:
-            if not self.store.once(f"slack-pen:{slot}", 60.0):
+            if not self.store.once(f"{self.name}-pen:{slot}", 60.0):
                 return False
             self._slot = slot
         if self._slot == slot and now % SLOT_SECONDS > SLOT_SECONDS / 2:
-            self._slot += self.store.once(f"slack-pen:{slot + 1}", 60.0)
+            self._slot += self.store.once(f"{self.name}-pen:{slot + 1}", 60.0)
         return True

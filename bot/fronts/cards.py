@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 from bot import words
-from bot.events import Answered, Done, Output, Planned, Question, WasCancelled
+from bot.events import Answered, Done, Output, Planned, Question, Shown, WasCancelled
 from bot.fronts import blocks
 from bot.fronts import slack_text as text
 from bot.fronts.blocks import Block
@@ -56,8 +56,10 @@ class Style(IntEnum):
     TEXT = 2
 
 
-def card(story: Story, style: Style, commands: Collection[str], again: bool = False) -> Message:
-    """Return the root message of an operation as it stands now."""
+def card(
+    story: Story, style: Style, commands: Collection[str], again: bool = False, log: str = ""
+) -> Message:
+    """Return the root message of an operation as it stands now; `log` is where all of it is."""
     message = {"text": _spoken(_sentence(story))}
     if style is Style.TEXT:
         return message
@@ -67,7 +69,7 @@ def card(story: Story, style: Style, commands: Collection[str], again: bool = Fa
     if buttons := _buttons(story, commands):
         place = f"ctl:{story.operation.number}:{story.turn}"
         shown.append({"type": "actions", "block_id": place, "elements": buttons})
-    return message | {"blocks": blocks.within([*shown, _context(story, again)])}
+    return message | {"blocks": blocks.within([*shown, _context(story, again, log)])}
 
 
 def post(lines: Sequence[Line], story: Story, style: Style, again: bool = False) -> Message:
@@ -109,7 +111,7 @@ def answer(said: str, style: Style = Style.TEXT) -> Message:
 
 def weight(line: Line) -> int:
     """Return how many blocks a line of a thread takes at most."""
-    return POST if line.kind in ("plan", "output", "answer", "end") else 1
+    return POST if line.kind in ("plan", "output", "answer", "shown", "end") else 1
 
 
 # -- the card ------------------------------------------------------------------------------------
@@ -283,7 +285,7 @@ def _buttons(story: Story, commands: Collection[str]) -> list[Block]:
     return found
 
 
-def _context(story: Story, again: bool) -> Block:
+def _context(story: Story, again: bool, log: str = "") -> Block:
     operation = story.operation
     who = text.person(str(operation.audience.get("user", "")), operation.person)
     parts = [f"asked by {who}", f"#{operation.number}", text.name(operation.line, 300)]
@@ -291,6 +293,8 @@ def _context(story: Story, again: bool) -> Block:
         parts.append(f"usually takes {words.duration(story.plan.seconds)}")
     if story.ended:
         parts.append(f"ended {text.date(story.ended, '{date_short_pretty} {time}')}")
+    if log:
+        parts.append(f"<{log}|log>")
     return blocks.small(["  ·  ".join(parts), *([AGAIN] if again else [])])
 
 
@@ -329,6 +333,11 @@ def _as_blocks(line: Line, story: Story) -> list[Block]:
                 blocks.section(f"*the plan*: {text.escape(event.title, 500)}"),
                 *(blocks.section(page) for page in text.pages(rows, most=POST - 1)),
             ]
+        case Shown():
+            about = "\n".join(words.shown_about(event))
+            end = text.cut_front(text.clean(words.shown(event)), text.SECTION).strip("\n")
+            below = [blocks.section(text.escape(about, 500))] if about else []
+            return [*([blocks.rich(end)] if end.strip() else []), *below]
         case Answered():
             if event.table:
                 return [
@@ -346,6 +355,9 @@ def _as_text(line: Line, story: Story) -> list[str]:
     if isinstance(event, Output):
         said = f"{MARKS['failed']} {text.name(event.host)}: {text.name(event.task)} did not work"
         return [said, text.code(words.tail(event.text), 2000)] if event.text.strip() else [said]
+    if isinstance(event, Shown):
+        tail = [text.code(words.shown(event), 2000)] if event.text.strip() else []
+        return [*tail, *(text.escape(row, 500) for row in words.shown_about(event))]
     if isinstance(event, Planned):
         rows = [f"• {text.escape(row, 500)}" for row in text.fold(event.lines)]
         return [f"*the plan*: {text.escape(event.title, 500)}", *rows]

@@ -12,6 +12,7 @@ from bot.errors import Misconfigured
 HOST, PORT = "127.0.0.1", 3000
 LONGEST_BODY = 1024 * 1024
 
+Route = web.RouteDef
 Health = Callable[[], Awaitable[Mapping[str, Any]]]
 
 

@@ -19,7 +19,8 @@ from uuid import NAMESPACE_URL, uuid5
 from bot.config import Config
 from bot.fronts.cards import Message, Style
 from bot.fronts.slack_send import Away, No, Web
-from bot.store import Store
+from bot.links import Links
+from bot.store import Operation, Store
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,11 @@ class Desk:
     running: int = 1  # cards that change now: they share what Slack allows
     styles: dict[str, Style] = field(default_factory=dict)  # what Slack takes, for this process
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def log_of(self, operation: Operation) -> str:
+        """Return the link to an operation's log; the same for every edit of its card."""
+        links = Links(self.store.key, self.config.url, self.store.now)
+        return links.log(operation.number, operation.created)
 
 
 class Poster:
@@ -103,7 +109,7 @@ class Poster:
     ) -> dict[str, Any]:
         """Call chat.postMessage, with a key that is the same for every try."""
         place: dict[str, Any] = {"thread_ts": thread} if thread else {}
-        if broadcast:
+        if broadcast and thread:
             place["reply_broadcast"] = True
         key = str(uuid5(NAMESPACE_URL, f"packlead:{self.operation}:{what}"))
         return await self.desk.web.call(
@@ -132,8 +138,8 @@ async def tell(web: Web, audience: Mapping[str, Any], message: Message, url: boo
             return
         except No as error:
             log.info("a response_url was refused (%s): trying chat.postEphemeral", error)
-    if channel.startswith("D"):
-        await web.call("chat.postMessage", channel=channel, **thread, **message, **QUIET)
+    if not channel or channel.startswith("D"):  # none: it was asked in App Home
+        await web.call("chat.postMessage", channel=channel or user, **thread, **message, **QUIET)
         return
     try:
         await web.call("chat.postEphemeral", channel=channel, user=user, **thread, **message)

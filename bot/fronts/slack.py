@@ -22,7 +22,9 @@ from bot.errors import Misconfigured
 from bot.fronts import http
 from bot.fronts.audience import Audience, Pen
 from bot.fronts.poster import Desk
+from bot.fronts.slack_form import Forms
 from bot.fronts.slack_guard import Guard
+from bot.fronts.slack_home import Homes
 from bot.fronts.slack_people import SlackDirectory
 from bot.fronts.slack_receive import Receiver, bolt
 from bot.fronts.slack_send import Away, Lost, No, Web
@@ -118,7 +120,8 @@ class Front:
             )
             receiver = Receiver(
                 self.config, self.store, self.dispatcher, directory, audience.whisper,
-                str(identity.get("user_id", "")),
+                str(identity.get("user_id", "")), Forms(slack, audience.whisper),
+                Homes(self.config, self.dispatcher, directory, desk),
             )  # fmt: skip
             app = bolt(self.token, self.secret, slack.url, slack.proxy, identity)
             receiver.listen(app)
@@ -161,6 +164,7 @@ class Front:
             await asyncio.sleep(WAY_SECONDS)
             await self._socket.close()
         last.set()
+        await receiver.homes.stop()
         directory.wake()
         await asyncio.gather(telling, knowing, *connecting, return_exceptions=True)
 

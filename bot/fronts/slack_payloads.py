@@ -30,7 +30,9 @@ class Heard:
     user: str
     teams: frozenset[str]
     audience: dict[str, Any] = field(default_factory=dict)
+    typed: bool = False  # said to Packlead alone: a line of a shell, where one is open
     hint: str = ""  # set where it is not understood at all: what to do instead
+    pressed: bool = False  # a button said it, and nobody typed
 
 
 def command(body: Payload) -> Heard:
@@ -72,6 +74,7 @@ def click(body: Payload) -> Heard | None:
             thread=message.get("thread_ts") or container.get("thread_ts"),
             url=body.get("response_url"),
         ),
+        pressed=True,
     )
 
 
@@ -100,6 +103,7 @@ def message(body: Payload, me: str) -> Heard | None:
             body.get("team_id"), event.get("team"), event.get("user_team"), event.get("source_team")
         ),
         _audience(event.get("channel"), event.get("user"), thread=event.get("thread_ts")),
+        direct,
         hint,
     )
 
@@ -116,6 +120,11 @@ def _audience(channel: Any, user: Any, thread: Any = "", url: Any = "") -> dict[
         "user": str(user or ""),
         "response_url": str(url or ""),
     }
+
+
+def teams_of(body: Payload) -> frozenset[str]:
+    """Return the workspaces that an event names."""
+    return _teams(body.get("team_id"), (body.get("event") or {}).get("team"))
 
 
 def _teams(*teams: Any) -> frozenset[str]:

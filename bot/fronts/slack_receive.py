@@ -11,8 +11,9 @@ import contextlib
 import logging
 import os
 import re
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,11 +22,15 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import leaks
 from bot.command import Command
 from bot.config import Config
+from bot.counts import COUNTS
 from bot.dispatcher import Dispatcher, Reply, Request
-from bot.fronts import cards
+from bot.fronts import cards, slack_form
 from bot.fronts import slack_payloads as payloads
+from bot.fronts.slack_form import Forms, Typed
+from bot.fronts.slack_home import AFTER, Homes
 from bot.fronts.slack_lane import Lane
 from bot.fronts.slack_payloads import Heard
 from bot.fronts.slack_people import SlackDirectory
@@ -35,9 +40,14 @@ log = logging.getLogger(__name__)
 
 REMEMBERED = 5000
 ANY = re.compile(".*", re.DOTALL)
+UNSAID = (
+    "delete your message, and have that secret changed where it comes from, since Slack keeps what "
+    "was typed; rotate-key KEY ENV asks for a value in a form that nobody else sees"
+)
 OAUTH = ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
 
 Whisper = Callable[[Mapping[str, Any], str], None]
+Listener = Callable[[AsyncAck, dict[str, Any]], Awaitable[None]]
 
 
 class Receiver:
@@ -51,31 +61,46 @@ class Receiver:
         directory: SlackDirectory,
         whisper: Whisper,
         me: str,
+        forms: Forms,
+        homes: Homes,
     ) -> None:
         self.config, self.store, self.dispatcher = config, store, dispatcher
-        self.directory, self.whisper, self.me = directory, whisper, me
+        self.directory, self.whisper, self.me, self.forms = directory, whisper, me, forms
+        self.homes = homes
         self.lane = Lane(1 if store.url.startswith("sqlite") else 8)
         self._known: OrderedDict[str, None] = OrderedDict()
 
     def listen(self, app: AsyncApp) -> None:
         """Register for everything; what is not for us is acknowledged and forgotten."""
-        app.command(ANY)(self.on_command)
-        app.action(ANY)(self.on_click)
-        app.event(ANY)(self.on_event)
-        for kind in (app.shortcut, app.view_submission, app.view_closed):
+        app.command(ANY)(timed("command", self.on_command))
+        app.action(ANY)(timed("button", self.on_click))
+        app.event(ANY)(timed("event", self.on_event))
+        app.view_submission(ANY)(timed("form", self.on_form))
+        for kind in (app.shortcut, app.view_closed):
             kind(ANY)(self.on_other)
 
     async def on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        reply = await self.ask(payloads.command(body))
+        heard = payloads.command(body)
+        reply = await self.ask(heard)
         if reply is None or not reply.text:
             await ack()
+        elif reply.wanted:
+            await ack()
+            self.forms.open(str(body.get("trigger_id", "")), reply.wanted, heard.audience)
         else:
             await ack(response_type="ephemeral", **cards.answer(reply.text))
 
     async def on_click(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         heard = payloads.click(body)
         if heard is not None:
-            self._tell(heard, await self.ask(heard))
+            reply = await self.ask(heard)
+            if (body.get("view") or {}).get("type") == "home":
+                self.homes.opened(heard.user, heard.teams, AFTER)
+            if reply is not None and reply.wanted:
+                await ack()
+                self.forms.open(str(body.get("trigger_id", "")), reply.wanted, heard.audience)
+                return
+            self._tell(heard, reply)
         await ack()
 
     async def on_event(self, ack: AsyncAck, body: dict[str, Any]) -> None:
@@ -84,9 +109,30 @@ class Receiver:
             heard = payloads.message(body, self.me)
             if heard is not None:
                 self._tell(heard, await self.ask(heard))
+        elif event.get("type") == "app_home_opened":
+            if event.get("tab") == "home":
+                self.homes.opened(str(event.get("user", "")), payloads.teams_of(body))
         else:
             self.directory.heard(event)
         await ack()
+
+    async def on_form(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        typed = slack_form.read(body)
+        if typed is None:
+            await ack()
+        elif isinstance(typed, dict):
+            await ack(response_action="errors", errors=typed)
+        else:
+            reply = await self.lane.ask(partial(self._take, typed))
+            if reply.ok:
+                self.whisper(typed.audience, reply.text)
+                await ack()
+            else:
+                await ack(response_action="errors", errors={"value": reply.text[:2000]})
+
+    def _take(self, typed: Typed) -> Reply:
+        who = self.directory.who(typed.user, typed.teams)
+        return self.dispatcher.ask(Request(typed.id, typed.line, who, typed.audience, typed.value))
 
     async def on_other(self, ack: AsyncAck) -> None:
         await ack()
@@ -99,7 +145,7 @@ class Receiver:
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         if heard.hint:
-            return Reply(heard.hint, ok=False)
+            return warned(heard) or Reply(heard.hint, ok=False)
         try:
             reply = await self.lane.ask(partial(self._ask, heard))
         except BaseException:
@@ -118,7 +164,10 @@ class Receiver:
             log.exception("remembering %r", heard.delivery)
             return Reply("the database cannot be reached: nothing was done\nsay it again", ok=False)
         who = self.directory.who(heard.user, heard.teams)
-        return self.dispatcher.ask(Request(heard.key, heard.text, who, heard.audience))
+        request = Request(heard.key, heard.text, who, heard.audience)
+        if heard.typed and (reply := self.dispatcher.type(request)) is not None:
+            return reply  # a shell is where data is mended: its lines pass, whatever they hold
+        return warned(heard) or self.dispatcher.ask(request)
 
     def _leaves_no_trace(self, heard: Heard) -> bool:
         """Whether it would act, and leave no operation by which a second delivery is known."""
@@ -132,6 +181,8 @@ class Receiver:
     def _with_place(self, heard: Heard, reply: Reply) -> Reply:
         """Say where an accepted request is told, where it was not asked there."""
         command = self._command(heard)
+        if reply.operation and command is not None and command.direct:
+            return replace(reply, text=f"{reply.text}; it opens in your direct messages")
         if not reply.operation or command is None or not command.changes:
             return reply  # what only looks is answered where it was asked
         named = (self.config.environments.get(word) for word in heard.text.split())
@@ -143,6 +194,25 @@ class Receiver:
     def _tell(self, heard: Heard, reply: Reply | None) -> None:
         if reply is not None and reply.text:
             self.whisper(heard.audience, reply.text)
+
+
+def timed(kind: str, listener: Listener) -> Listener:
+    """Return a listener whose time until its end, which is when Slack is answered, is counted."""
+
+    async def on(ack: AsyncAck, body: dict[str, Any]) -> None:
+        began = time.perf_counter()
+        try:
+            await listener(ack, body)
+        finally:
+            COUNTS.acked(kind, time.perf_counter() - began)
+
+    return on
+
+
+def warned(heard: Heard) -> Reply | None:
+    """Return the warning for what was typed and seems to hold a secret: it goes no further."""
+    said = "" if heard.pressed else leaks.warning(heard.text, UNSAID)
+    return Reply(said, ok=False) if said else None
 
 
 def bolt(token: str, secret: str, url: str, proxy: str, identity: Mapping[str, Any]) -> AsyncApp:

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from bot.counts import COUNTS
+
 log = logging.getLogger(__name__)
 
 API = "https://slack.com/api/"
@@ -119,6 +121,15 @@ class Web:
         return 0.0 if tokens >= 1 else (1 - tokens) * POST_SECONDS
 
     async def _send(
+        self, method: str, url: str, headers: dict[str, str], body: dict[str, Any]
+    ) -> dict[str, Any]:
+        try:
+            return await self._post(method, url, headers, body)
+        except (Away, Lost, No) as error:
+            COUNTS.slack_error(method, type(error).__name__.lower())
+            raise
+
+    async def _post(
         self, method: str, url: str, headers: dict[str, str], body: dict[str, Any]
     ) -> dict[str, Any]:
         try:

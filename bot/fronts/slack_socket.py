@@ -11,6 +11,8 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 
 log = logging.getLogger(__name__)
+wire = logging.getLogger(f"{__name__}.wire")
+wire.setLevel(logging.INFO)  # below that Slack's library writes down all that people have typed
 
 PING_SECONDS = 2.0
 PATIENCE = 10.0  # seconds without a connection until a new one is made from the ground up
@@ -56,7 +58,7 @@ class Socket:
     async def _open(self) -> None:
         # A second handler, and so a new ticket: the client retries an old one for ever.
         self._handler = AsyncSocketModeHandler(
-            self.app, self.token, logger=log, ping_interval=PING_SECONDS
+            self.app, self.token, logger=wire, ping_interval=PING_SECONDS
         )
         self._handler.client.proxy = self.proxy or None  # it would not heed NO_PROXY
         try:

@@ -18,18 +18,23 @@ from bot.events import (
     Event,
     HostReport,
     Note,
+    Opened,
     Output,
     Planned,
+    Printed,
     Question,
+    Shown,
     StepEnded,
     StepProgress,
     StepStarted,
     Stopped,
     WasCancelled,
 )
+from bot.operations import PUSHES
 from bot.store import Operation
 
 OUTPUTS = 8  # failed outputs that reach one thread; the log has them all
+UNASKED = ("clock", *PUSHES)  # fronts where nobody waits for an answer
 GRAVE = ("failed", "interrupted", "bug")
 
 
@@ -109,8 +114,14 @@ class Story:
                 self.outputs += 1
                 if self.outputs <= OUTPUTS:
                     self._line(entry, "output")
-            case Note():
+            case Note() | Opened():
                 self._line(entry, "note")
+            case Printed():
+                last = event.text.strip().rpartition("\n")[2]
+                if last and self.current:
+                    self.current.detail = last
+            case Shown():
+                self._line(entry, "shown")
             case Question():
                 self.question, self.open, self.turn = event, True, entry.number
             case Answered():
@@ -161,7 +172,7 @@ class Story:
     @property
     def public(self) -> bool:
         """Whether everybody sees it: it planned or did something, or it changes an environment."""
-        if self.operation.front == "clock" and isinstance(self.end, Answered | Stopped):
+        if self.operation.front in UNASKED and isinstance(self.end, Answered | Stopped):
             return True  # nobody asked, so there is nobody else to tell
         return self.open or (isinstance(self.end, Done) and self.operation.exclusive)
 

@@ -134,7 +134,10 @@ class Teller:
         asked_in = str(audience.get("channel", ""))
         environment = self.desk.config.environments.get(self.story.operation.environment)
         refused = []
-        for channel in dict.fromkeys([environment.channel if environment else asked_in, asked_in]):
+        if audience.get("direct") and not self.story.question:
+            environment, asked_in = None, str(audience.get("user", ""))
+        there = [environment.channel if environment else asked_in, asked_in]
+        for channel in dict.fromkeys(filter(None, there)):  # App Home is no channel
             thread = str(audience.get("thread") or "") if channel == asked_in else ""
             turn = self.story.turn
             try:
@@ -146,6 +149,9 @@ class Teller:
             if answer:
                 ts = str(answer["ts"])
                 self.note["card"] = {"channel": channel, "ts": ts, "thread": thread or ts}
+                if environment is None and audience.get("direct"):
+                    # A conversation: what follows stands below what was typed, in no thread.
+                    self.note["card"] |= {"channel": str(answer["channel"]), "thread": ""}
                 self.note["again"] = answer["again"]
                 self._edited, self._turn = self.desk.clock(), turn
                 await self.poster.keep()
@@ -158,15 +164,17 @@ class Teller:
 
     async def _root(self, channel: str, thread: str, again: bool) -> dict[str, Any]:
         async def send(style: Style) -> dict[str, Any]:
-            message = cards.card(self.story, style, self.desk.commands, again)
+            message = self._message(style, again)
             answer = await self.poster.post(channel, thread, message, f"card:{channel}")
             self._sent = message
             return answer
 
         return dict(await self.poster.styled("card", send))
 
-    def _message(self, style: Style) -> Message:
-        return cards.card(self.story, style, self.desk.commands, bool(self.note.get("again")))
+    def _message(self, style: Style, again: bool | None = None) -> Message:
+        again = bool(self.note.get("again")) if again is None else again
+        log = self.desk.log_of(self.story.operation)
+        return cards.card(self.story, style, self.desk.commands, again, log)
 
     async def _edit(self, home: Home) -> None:
         story, now = self.story, self.desk.clock()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import pwd
 import sys
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 from rich.console import Console
 from rich.text import Text
@@ -20,17 +22,22 @@ from bot.events import (
     Event,
     HostReport,
     Output,
+    Printed,
     Question,
+    Shown,
     StepEnded,
     StepProgress,
     StepStarted,
     Stopped,
+    Typed,
     WasCancelled,
 )
+from bot.fronts.slack_text import clean
 from bot.people import Who
 from bot.store import Store
 
 POLL = 0.1
+MOST = 100_000  # bytes that are read of a value
 
 
 def run(line: str, dispatcher: Dispatcher, store: Store, work: Callable[[], bool]) -> int:
@@ -45,6 +52,11 @@ def run(line: str, dispatcher: Dispatcher, store: Store, work: Callable[[], bool
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     request = Request(f"terminal:{uuid.uuid4()}", line, who, {"kind": "terminal"})
     reply = dispatcher.ask(request)
+    if reply.wanted and reply.wanted.environment:
+        value = typed(f"{reply.wanted.key} of {reply.wanted.environment}: ")
+        reply = dispatcher.ask(replace(request, value=value))
+    elif reply.wanted:
+        reply = replace(reply, text=f"say for which environment: {reply.wanted.line} ENV")
     if not reply.operation:
         (console if reply.ok else errors).print(Text(reply.text), soft_wrap=True)
         return 0 if reply.ok else 1
@@ -67,6 +79,14 @@ def run(line: str, dispatcher: Dispatcher, store: Store, work: Callable[[], bool
             dispatcher.ask(Request(f"{request.id}/cancel", f"cancel {operation.number}", who))
         finally:
             show.stop()
+
+
+def typed(prompt: str) -> str:
+    """Return a value typed without echo, or the standard input but for one newline at its end."""
+    if sys.stdin.isatty():
+        return getpass.getpass(prompt)
+    given = sys.stdin.buffer.read(MOST + 1).decode("utf-8", "surrogateescape")
+    return given.removesuffix("\n")
 
 
 def follow(id: str, store: Store, show: Show) -> int:
@@ -104,8 +124,15 @@ class Show:
                     self.status.start()
                 elif isinstance(event, StepStarted):
                     self._line(words.say(event))
-            case Output(ok=True):
+            case Output(ok=True) | Typed():
                 return
+            case Printed(_, text):
+                if self.status:
+                    self.status.stop()
+                self.console.print(Text(clean(text)), soft_wrap=True, end="")
+            case Shown():
+                for line in words.shown_about(event):
+                    self._line(line)
             case Output(_, _, text):
                 self._line(words.say(event).splitlines()[0], "red")
                 self._line(words.tail(text), "dim")

@@ -108,7 +108,7 @@ def test_a_failure_shows_host_task_and_tail(
     said = thread(strict)
     assert "prodweb1: wait until healthy did not work" in said
     assert "ModuleNotFoundError: <!here>" in said and "line 3\n" not in said
-    assert [b.action_id for b in last.buttons] == ["once:retry"]
+    assert [b.action_id for b in last.buttons] == ["once:retry", "once:rollback"]
     end = last.replies[-1]
     assert end.broadcast and "<@U0ADA>" in end.wording
     assert "ModuleNotFoundError" in last.wording
