@@ -17,7 +17,7 @@ demo: setup
 	$(BIN)/python -m tests.lab demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak"
 
 lint: setup
 	$(BIN)/ruff check .
@@ -29,6 +29,7 @@ bench: setup
 
 soak: setup
 	$(BIN)/python -m tests.soak
+	$(BIN)/python -m pytest -m soak
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock

@@ -3,8 +3,11 @@
 packlead [up]                        everything in one process
 packlead web | worker | clock        one part each, as in the Procfile
 packlead run "deploy prod master"    say one line, here in the terminal
+packlead shell prod                  the application's shell, in this terminal
+packlead audit verify | export       who did what, and that nobody changed it since
 packlead check                       what would stop a start, all of it at once
 packlead manifest                    the Slack app's manifest, as JSON
+packlead token prod master           a token with which POST /deploys takes one deploy
 """
 
 from __future__ import annotations
@@ -13,17 +16,18 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import masking
+from bot import key, masking
 from bot.command import find
 from bot.config import Config, load
 from bot.dispatcher import Dispatcher
@@ -31,7 +35,9 @@ from bot.errors import BotError, Misconfigured
 from bot.store import Store
 
 if TYPE_CHECKING:
+    from bot.adapters.github import GitHub, NoGitHub
     from bot.engine import Engine
+    from bot.fronts.github_teller import Teller
 
 PATIENCE = 3600.0  # seconds that a worker waits for a database that is away
 
@@ -55,10 +61,15 @@ class House:
         self.data = Path(self.config.data)
         self.url = self.environ.get("DATABASE_URL") or f"sqlite:///{self.data / 'packlead.db'}"
 
+    @cached_property
+    def key(self) -> bytes:
+        """The key of the house."""
+        return key.key(self.data, self.environ, self.url.startswith("sqlite"))
+
     def store(self, patience: float = 0.0) -> Store:
         try:
             self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return Store(self.url, patience)
+            return Store(self.url, patience, key=self.key)
         except (OSError, SQLAlchemyError) as error:
             cause = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise Misconfigured(
@@ -70,18 +81,44 @@ class House:
         import commands
 
         dispatcher = Dispatcher(self.config, find(commands), store)
+        wrong: list[str] = []
         if self.config.schedule:
             from bot.fronts import clock
 
-            if wrong := clock.wrong(self.config, dispatcher):
-                raise Misconfigured("\n".join(wrong), "correct it, then: packlead check")
+            wrong += clock.wrong(self.config, dispatcher)
+        if any(e.freeze for e in self.config.environments.values()):
+            from bot.adapters import calendar
+
+            wrong += calendar.wrong(self.config)
+        if wrong:
+            raise Misconfigured("\n".join(wrong), "correct it, then: packlead check")
         return dispatcher
+
+    def github(self) -> GitHub | NoGitHub:
+        from bot.adapters.github import connect
+
+        told = self.config.github
+        return connect(self.environ, *((told.repository, told.site) if told else ("",)))
+
+    def teller(self, store: Store) -> Teller | None:
+        """Return who tells GitHub of deployments; None where no token is set."""
+        from bot.adapters.github import NoGitHub
+        from bot.fronts.audience import Pen
+        from bot.fronts.github_teller import Teller
+
+        github = self.github()
+        if isinstance(github, NoGitHub):
+            return None
+        return Teller(store, github, Pen(store, self.data, "github"))
 
     def engine(self, store: Store, dispatcher: Dispatcher) -> Engine:
         from bot.adapters.ansible import Ansible
         from bot.adapters.aws.fleet import Aws
+        from bot.adapters.aws.secrets import Secrets
+        from bot.adapters.calendar import Calendar
         from bot.adapters.git import Git
         from bot.adapters.hosts import Hosts
+        from bot.adapters.remote import Remote
         from bot.alive import LEASE
         from bot.engine import Engine
         from bot.outside import Adapters
@@ -93,6 +130,10 @@ class House:
             git=Git(self.config.app.repository, self.data / "repository.git"),
             hosts=Hosts(self.config),
             playbooks=Ansible(self.config, self.data / "runs", lease),
+            remote=Remote(self.config, self.data / "remote", lease),
+            calendar=Calendar(self.config),
+            github=self.github(),
+            secrets=Secrets(self.config, self.key, store.sealed.open, store.sealed.forget),
         )
         return Engine(store, dispatcher, adapters, self.data, LEASE)
 
@@ -116,25 +157,20 @@ def clock(house: House, _arguments: argparse.Namespace) -> int:
 
 def run(house: House, arguments: argparse.Namespace) -> int:
     """Say one line; where no worker lives on this database, this process works on it."""
-    from bot.alive import worker_lives
     from bot.fronts import terminal
 
-    masking.start_logging("ERROR")
-    store = house.store(patience=60.0)
-    dispatcher = house.dispatcher(store)
-    engines: list[Engine] = []
+    text = arguments.line[0] if len(arguments.line) == 1 else shlex.join(arguments.line)
+    return _beside(house, partial(terminal.run, text))
 
-    def work() -> bool:
-        if not worker_lives(store, house.data):
-            engines.append(house.engine(store, dispatcher))
-            engines[0].start()
-        return bool(engines)
 
-    try:
-        return terminal.run(" ".join(arguments.line), dispatcher, store, work)
-    finally:
-        for engine in engines:
-            engine.stop()
+def shell(house: House, arguments: argparse.Namespace) -> int:
+    """Open the application's shell of an environment in this terminal."""
+    from bot.adapters.remote import Remote
+    from bot.fronts import terminal_shell
+
+    words = Remote(house.config, house.data / "remote").terminal
+    hold = partial(terminal_shell.run, arguments.environment, arguments.reason, words)
+    return _beside(house, hold)
 
 
 def check(house: House, _arguments: argparse.Namespace) -> int:
@@ -169,6 +205,9 @@ def check(house: House, _arguments: argparse.Namespace) -> int:
         "Slack": lambda: slack_check.probe(config, house.environ),
         "repository": lambda: f"it has {len(git.refs())} branches and tags",
     }
+    asking = any(e.ci != "none" for e in config.environments.values())
+    if asking or house.environ.get("GITHUB_TOKEN"):
+        probes["GitHub"] = house.github().probe
     for name in config.environments:
         probes[f"AWS, {name}"] = partial(environment, name)
     lines, well = checks.told(probes)
@@ -185,8 +224,51 @@ def manifest(house: House, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def audit(house: House, arguments: argparse.Namespace) -> int:
+    """Check the audit, or print it as lines of JSON."""
+    kept = house.store().audit
+    lines = kept.verify() if arguments.what == "verify" else (row.text() for row in kept.rows())
+    for line in lines:
+        print(line)
+    return 1 if lines and arguments.what == "verify" else 0
+
+
+def token(house: House, arguments: argparse.Namespace) -> int:
+    """Print a token for one deploy through POST /deploys."""
+    from bot.command import read_duration
+    from bot.fronts import deploys
+
+    seconds = read_duration(arguments.for_, house.config)
+    given = (arguments.environment, arguments.ref, arguments.person, seconds)
+    print(deploys.made(house.config, house.environ, *given))
+    return 0
+
+
+def _beside(house: House, front: Callable[[Dispatcher, Store, Callable[[], bool]], int]) -> int:
+    """Do something in this terminal; where no worker lives on this database, be one meanwhile."""
+    from bot.alive import worker_lives
+
+    masking.start_logging("ERROR")
+    store = house.store(patience=60.0)
+    dispatcher = house.dispatcher(store)
+    engines: list[Engine] = []
+
+    def work() -> bool:
+        if not worker_lives(store, house.data):
+            engines.append(house.engine(store, dispatcher))
+            engines[0].start()
+        return bool(engines)
+
+    try:
+        return front(dispatcher, store, work)
+    finally:
+        for engine in engines:
+            engine.stop()
+
+
 def _stay(house: House, web: bool = False, worker: bool = False, clock: bool = False) -> int:
-    masking.start_logging(house.environ.get("LOG_LEVEL", "INFO"))
+    level, form = (house.environ.get(name, "") for name in ("LOG_LEVEL", "LOG_FORMAT"))
+    masking.start_logging(level or "INFO", form)
     store = house.store(patience=PATIENCE if worker and not web else 0.0)
     dispatcher = house.dispatcher(store)
     stopping, broken = threading.Event(), threading.Event()
@@ -203,6 +285,9 @@ def _stay(house: House, web: bool = False, worker: bool = False, clock: bool = F
         ticking = Clock(house.config, store, dispatcher)
         ticking.start()
         ends.append(ticking.stop)
+    if web and (teller := house.teller(store)):
+        teller.start()
+        ends.append(teller.stop)
     if web:
         asyncio.run(_serve(house, store, dispatcher, stopping))
     stopping.wait()
@@ -235,7 +320,7 @@ def _work(
 async def _serve(
     house: House, store: Store, dispatcher: Dispatcher, stopping: threading.Event
 ) -> None:
-    from bot.fronts import slack
+    from bot.fronts import serving
 
     stop = asyncio.Event()
 
@@ -245,13 +330,14 @@ async def _serve(
         stop.set()
 
     watching = asyncio.create_task(watch())
-    await slack.serve(
+    await serving.serve(
         house.config,
         store,
         dispatcher,
         house.environ,
         stop,
         lambda: print("packlead is ready", flush=True),
+        lambda url: masking.log.info("listening on %s", url),
     )
     await watching
 
@@ -275,6 +361,19 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     said = parts.add_parser("run")
     said.add_argument("line", nargs=argparse.REMAINDER, help="what to say, as in Slack")
     said.set_defaults(do=run)
+    opened = parts.add_parser("shell")
+    opened.add_argument("environment")
+    opened.add_argument("--reason", default="", help="what it is for; asked where it is not given")
+    opened.set_defaults(do=shell)
+    signed = parts.add_parser("token")
+    signed.add_argument("environment")
+    signed.add_argument("ref", nargs="?", default="", help="the environment's own branch")
+    signed.add_argument("--as", dest="person", default="", help="a person of the config; or: you")
+    signed.add_argument("--for", dest="for_", default="10m", help="how long it is good, 10m")
+    signed.set_defaults(do=token)
+    kept = parts.add_parser("audit")
+    kept.add_argument("what", choices=("verify", "export"))
+    kept.set_defaults(do=audit)
     made = parts.add_parser("manifest")
     made.add_argument("--url", default="", help="public https address, where signed HTTP is used")
     made.set_defaults(do=manifest)

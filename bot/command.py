@@ -10,6 +10,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType, UnionType
@@ -30,6 +31,8 @@ class Kind:
     label: str
     read: Callable[[str, Config], Any]
     rest: bool = False  # takes everything that is left of the line
+    private: bool = False  # what is typed wrong beside it may be a secret: nothing is repeated
+    exact: bool = False  # takes the words after `--`, just as they were quoted
 
 
 def read_environment(word: str, told: Config) -> config.Environment:
@@ -67,6 +70,14 @@ def read_operation(word: str, _config: Config) -> str:
     return word.removeprefix("#")
 
 
+def read_release(word: str, _config: Config) -> int:
+    if not re.fullmatch(r"\d{1,7}", word):
+        raise Misunderstood(
+            f'"{word}" is not the number of a release', "it looks like 12; releases ENV shows them"
+        )
+    return int(word)
+
+
 @dataclass(frozen=True)
 class Amount:
     """How many: a number, or how many more (or fewer) than now."""
@@ -98,18 +109,45 @@ def read_keep(word: str, _config: Config) -> int:
     return int(word)
 
 
+def read_until(word: str, _config: Config) -> str:
+    if word.lower() != "until":
+        raise Misunderstood(f'"until" belongs where "{word}" stands')
+    return word
+
+
+def read_key(word: str, _config: Config) -> str:
+    """Read the name of a key; what is none may be a value, and is not repeated."""
+    if not config.KEY.fullmatch(word):
+        raise Misunderstood(
+            "that is not the name of a key",
+            "keys are named like TWITTER_KEY; a value is never typed here, it is asked for",
+        )
+    return word
+
+
 def read_word(word: str, _config: Config) -> str:
     return word
 
 
+def read_words(line: str, _config: Config) -> tuple[str, ...]:
+    return tuple(shlex.split(line))
+
+
 Environment = Annotated[config.Environment, Kind("ENV", read_environment)]
+Source = Annotated[config.Environment, Kind("FROM", read_environment)]
+Target = Annotated[config.Environment, Kind("TO", read_environment)]
 HostType = Annotated[str, Kind("TYPE", read_type)]
 Ref = Annotated[str, Kind("REF", read_ref)]
 OperationNumber = Annotated[str, Kind("OPERATION", read_operation)]
+ReleaseNumber = Annotated[int, Kind("RELEASE", read_release)]
 Count = Annotated[Amount, Kind("COUNT", read_count)]
 Duration = Annotated[float, Kind("TIME", read_duration)]
 Keep = Annotated[int, Kind("N", read_keep)]
+KeyName = Annotated[str, Kind("KEY", read_key, private=True)]
 Reason = Annotated[str, Kind("REASON", read_word, rest=True)]
+Until = Annotated[str, Kind("until", read_until)]
+When = Annotated[str, Kind("WHEN", read_word)]
+Words = Annotated[tuple[str, ...], Kind("-- COMMAND", read_words, exact=True)]
 Token = Annotated[str, Kind("TOKEN", read_word)]
 CommandName = Annotated[str, Kind("COMMAND", read_word)]
 
@@ -137,12 +175,21 @@ class Parameter:
         return self.kind.label if self.required else f"[{self.kind.label}]"
 
 
+Arguments = Callable[[Mapping[str, Any]], bool]  # a question about the arguments of a call
+
+
+def never(_arguments: Mapping[str, Any]) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Command:
     """A function of commands/, read once.
 
     `here`: answered at once, from nothing but the store. `takes_over`: deploys of its environment
-    that wait or run are cancelled as soon as it is accepted.
+    that wait or run are cancelled as soon as it is accepted. `long`: it may take hours beside
+    others. `direct`: it is told in the direct messages of who asked. `value` says whether a call
+    needs a value that nobody may read, `looks` whether it changes nothing after all.
     """
 
     name: str
@@ -154,6 +201,10 @@ class Command:
     here: bool
     hidden: bool
     takes_over: bool
+    long: bool
+    direct: bool
+    value: Arguments
+    looks: Arguments
     parameters: tuple[Parameter, ...]
 
     @property
@@ -179,6 +230,10 @@ def command(
     here: bool = False,
     hidden: bool = False,
     takes_over: bool = False,
+    long: bool = False,
+    direct: bool = False,
+    value: Arguments = never,
+    looks: Arguments = never,
 ) -> Callable[[Function], Function]:
     """Mark a generator function as a command.
 
@@ -189,7 +244,8 @@ def command(
     def mark(function: Function) -> Function:
         function.command = {  # type: ignore[attr-defined]
             "permission": permission, "changes": bool(changes), "here": here, "hidden": hidden,
-            "takes_over": takes_over,
+            "takes_over": takes_over, "long": long, "direct": direct,
+            "value": value, "looks": looks,
         }  # fmt: skip
         return function
 

@@ -6,6 +6,7 @@ environment (`bot.masking` names them). The annotated example is `packlead.examp
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import tomllib
@@ -24,6 +25,7 @@ from pydantic import (
 from bot.errors import Misconfigured, did_you_mean
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+KEY = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 DEFAULT_PATH = "packlead.toml"
 
 
@@ -33,6 +35,13 @@ def _name(text: str) -> str:
     return text
 
 
+def _key_name(text: str) -> str:
+    if not KEY.fullmatch(text):
+        raise ValueError("a key is named like TWITTER_KEY: capital letters, digits and underscores")
+    return text
+
+
+KeyName = Annotated[str, AfterValidator(_key_name)]
 Name = Annotated[str, AfterValidator(_name)]
 """An environment or a type: it ends in no digit, since an instance's Name is both and a number."""
 
@@ -54,11 +63,25 @@ class App(Model):
     migrate: tuple[str, ...] = ("manage.py", "migrate", "--noinput")
     static: tuple[str, ...] = ("manage.py", "collectstatic", "--noinput")
     keep_releases: int = Field(5, ge=2)
+    manager: str = "manager"  # the type on whose first instance `shell` and `run` work
+    shell: tuple[str, ...] = ("manage.py", "shell")
+    line_shell: tuple[str, ...] = ("manage.py", "shell", "-c")  # takes Python as its last word
+    line_seconds: float = Field(60.0, gt=0)  # that one line typed in Slack may run
+    run: tuple[str, ...] = ("manage.py *", "!manage.py shell*", "!manage.py dbshell*")
+    run_seconds: float = Field(3600.0, gt=0)
 
 
 class Slack(Model):
     team: str = Field(pattern=r"^T[A-Z0-9]+$")
     log_channel: str = ""
+
+
+class Github(Model):
+    """Where the application lives on GitHub; `service` is who a push of an unknown person is."""
+
+    repository: str = Field(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")
+    service: str = ""
+    site: str = "https://github.com"
 
 
 class Aws(Model):
@@ -115,6 +138,15 @@ class BalancerName(Model):
         return self
 
 
+class Window(Model):
+    """A freeze that comes again and again: from a cron line on, for so many hours."""
+
+    at: str
+    hours: float = Field(gt=0, le=24 * 31)
+    zone: str = "UTC"
+    reason: str
+
+
 class Environment(Model):
     """One value of the tag Env."""
 
@@ -122,12 +154,33 @@ class Environment(Model):
     channel: str = Field(pattern=r"^[CG][A-Z0-9]+$")
     branch: str = "master"  # what `deploy ENV` means without a ref
     allow: tuple[str, ...] = ("*",)  # branches that may be deployed here, as shell patterns
+    auto: str = ""  # a push to this branch deploys it here
     balancers: dict[Name, BalancerName] = {}
     max_fail: int = Field(0, ge=0)
+    ci: Literal["none", "required", "wait"] = "none"
+    ci_checks: tuple[str, ...] = ()  # empty: all that report
+    ci_seconds: float = Field(1800.0, gt=0)  # how long `wait` waits
+    freeze: tuple[Window, ...] = ()
     approval: Literal["none", "confirm", "approve"] = "none"  # approve: by a second person
     approvers: tuple[str, ...] = ()  # names of people, or ids of Slack user groups
     approval_seconds: float = Field(900.0, gt=0)
-    force: bool = False  # whether --force "REASON" may pass over approval
+    force: bool = False  # whether --force "REASON" may pass over ci, freeze and approval
+    secrets: str = Field("", pattern=r"^(/[A-Za-z0-9_.-]+)*$")  # path; empty: /app.name/name
+    shell: bool = False
+    shell_seconds: float = Field(900.0, gt=0)  # that a shell in Slack may stay open
+
+
+class Secrets(Model):
+    """Where the application's keys are kept, as versions: below each environment's path."""
+
+    store: Literal["ssm", "secretsmanager"] = "ssm"
+
+
+class Key(Model):
+    """One key of the application: the types that read it (empty: all), and how old it may get."""
+
+    types: tuple[Name, ...] = ()
+    max_age_days: int = Field(0, ge=0)  # 0: it is never reminded of
 
 
 class Person(Model):
@@ -168,6 +221,7 @@ class Config(Model):
 
     app: App
     slack: Slack | None = None
+    github: Github | None = None
     aws: Aws = Aws()
     ssh: Ssh = Ssh()
     ansible: Ansible = Ansible()
@@ -177,7 +231,10 @@ class Config(Model):
     permissions: tuple[Permission, ...] = ()
     schedule: tuple[Schedule, ...] = ()
     images: Images = Images()
+    secrets: Secrets = Secrets()
+    keys: dict[KeyName, Key] = {}
     data: str = ".packlead"  # folder of the database, of runs and locks
+    url: str = ""  # where people reach the pages; PACKLEAD_URL goes before it
 
     @model_validator(mode="before")
     @classmethod
@@ -220,9 +277,34 @@ class Config(Model):
             ]
             if e.approval == "approve" and not e.approvers:
                 wrong.append(f"{at}: missing, since approval is by a second person")
+        wrong += self._pushes()
+        wrong += [
+            f"keys.{name}.types: no such type{_hint(t, self.types)}"
+            for name, key in self.keys.items()
+            for t in key.types
+            if t not in self.types
+        ]
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
+
+    def _pushes(self) -> list[str]:
+        """Say what is wrong with what pushes do."""
+        wrong = [
+            f'environments.{e.name}.auto: "{e.auto}" may not be deployed there, see its `allow`'
+            for e in self.environments.values()
+            if e.auto and not any(fnmatch.fnmatchcase(e.auto, p) for p in e.allow)
+        ]
+        who = self.github.service if self.github else ""
+        if who and who not in self.people:
+            wrong.append(f"github.service: {who!r} is not below [people]{_hint(who, self.people)}")
+        return wrong
+
+
+def secrets_path(config: Config, environment: str) -> str:
+    """Return below which path an environment's keys are kept."""
+    known = config.environments.get(environment)
+    return known.secrets if known and known.secrets else f"/{config.app.name}/{environment}"
 
 
 def _hint(word: str, known: Any) -> str:
@@ -242,6 +324,8 @@ def load(path: str | os.PathLike[str] | None = None) -> Config:
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Misconfigured(f"{file}: {error}") from None
+    if url := os.environ.get("PACKLEAD_URL", "").strip():
+        data["url"] = url
     try:
         return Config.model_validate(data)
     except ValidationError as error:

@@ -7,6 +7,7 @@ answers. What needs nothing but the store is answered here; all else becomes an 
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,13 +15,16 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import words
-from bot.command import Command
+from bot.command import Command, never
 from bot.config import Config
-from bot.errors import BotError, Busy
+from bot.errors import BotError, Busy, Misunderstood, Refused
 from bot.events import Stopped
 from bot.job import Job
-from bot.parse import Call, parse
+from bot.operations import PUSHES
+from bot.parse import Call, normalise, parse
 from bot.people import People, Speaker, Who
+from bot.sealed import fit
+from bot.sessions import Sessions
 from bot.store import Operation, Store
 
 log = logging.getLogger(__name__)
@@ -36,6 +40,17 @@ class Request:
     text: str
     who: Who
     audience: Mapping[str, Any] = field(default_factory=dict)
+    value: str | None = field(default=None, repr=False)  # what nobody may read: it is sealed
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A line that goes on with a value only: whoever asked may type it, where nobody else looks."""
+
+    line: str
+    key: str
+    environment: str  # empty: it must be said too, and is one of these
+    environments: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,7 @@ class Reply:
     operation: str = ""
     duplicate: bool = False
     lines: tuple[str, ...] = ()
+    wanted: Wanted | None = None
 
 
 class Dispatcher:
@@ -54,16 +70,18 @@ class Dispatcher:
 
     def __init__(self, config: Config, commands: Mapping[str, Command], store: Store) -> None:
         self.config, self.commands, self.store = config, commands, store
-        self.people = People(config)
+        self.people, self.sessions = People(config), Sessions(store)
 
     def ask(self, request: Request) -> Reply:
         """Take one request; raises nothing, since a front must always have an answer."""
         try:
             speaker = self.people.identify(request.who)
             call = parse(request.text, self.commands, self.config)
-            self.people.authorise(speaker, call.command.permission, call.environment)
+            self._authorise(call, speaker, request)
             if call.command.here:
                 return self._answer(call, speaker, request)
+            if call.command.value(call.arguments) and request.value is None:
+                return self._want(call, speaker)
             return self._record(call, speaker, request)
         except BotError as error:
             return Reply(str(error), ok=False)
@@ -76,6 +94,46 @@ class Dispatcher:
             log.exception("bug while answering %r", request.id)
             return Reply(f"this is a bug of Packlead; its log tells more ({request.id})", ok=False)
 
+    def type(self, request: Request) -> Reply | None:
+        """Take a message for the shell that its person has open; None where there is none."""
+        try:
+            speaker = self.people.identify(request.who)
+        except BotError:
+            return None
+        try:
+            operation = self.sessions.of(speaker.name)
+            if operation is None:
+                return None
+            self.people.authorise(speaker, "shell", operation.environment)
+            self.sessions.type(operation, request.id, request.text)
+            return Reply("", ok=True, operation=operation.id)
+        except BotError as error:
+            return Reply(str(error), ok=False)
+        except SQLAlchemyError:
+            log.exception("recording %r", request.id)
+            return Reply("the database cannot be reached: the shell did not get it", ok=False)
+
+    def tell(self, id: str, environment: str, text: str, front: str, person: str) -> None:
+        """Have something said in an environment's channel, once for each id."""
+        said = shlex.quote(normalise(text)[:1000])
+        channel = self.config.environments[environment].channel
+        self.store.submit(
+            id, line=f"tell {environment} {said}", command="tell", environment=environment,
+            person=person[:80], front=front,
+            audience={"kind": "slack", "channel": channel, "public": True, "user": ""},
+        )  # fmt: skip
+
+    def _authorise(self, call: Call, speaker: Speaker, request: Request) -> None:
+        """Raise Refused, and say so in the audit; so is what is answered here, before it is."""
+        told = {"line": call.line, "person": speaker.name, "front": request.who.front}
+        try:
+            self.people.authorise(speaker, call.command.permission, call.environment)
+        except Refused:
+            self.store.audit.write("refused", request.id[:200], told)
+            raise
+        if call.command.here and call.command.permission != "status":
+            self.store.audit.write("said", request.id[:200], told)
+
     def recall(self, operation: Operation) -> tuple[Call, Speaker]:
         """Read an operation's line again, to run it: it must still be understood and allowed.
 
@@ -84,9 +142,25 @@ class Dispatcher:
         call = parse(operation.line, self.commands, self.config)
         return call, Speaker(operation.person)
 
+    def _want(self, call: Call, speaker: Speaker) -> Reply:
+        """Ask for the value; a front that cannot shows how it is said where one can."""
+        may = (e for e in self.config.environments if not call.environment or e == call.environment)
+        known = tuple(e for e in may if self.people.may(speaker, call.command.permission, e))
+        key = str(call.arguments.get("key", ""))
+        wanted = Wanted(call.line, key, call.environment, known)
+        text = f"{call.command.name} asks for the value in a form of its own"
+        hint = f"type /{call.line} in Slack, or have a random one: {call.line} --generate"
+        return Reply(f"{text}\n{hint}", ok=False, wanted=wanted)
+
     def _record(self, call: Call, speaker: Speaker, request: Request) -> Reply:
+        value = request.value if call.command.value(call.arguments) else None
+        if value is not None:
+            fit(value)
+        if call.exclusive and not call.environment and call.command.value is not never:
+            raise Misunderstood(f"{call.command.name} needs an ENV here", f"{call.line} ENV")
         if call.exclusive and self.store.get(request.id) is None:
             self.heed_lock(call.environment, speaker.name, request.who.front)
+            self._heed_release(call)
         operation, new = self.store.submit(
             request.id,
             line=call.line,
@@ -94,11 +168,16 @@ class Dispatcher:
             environment=call.environment,
             person=speaker.name,
             front=request.who.front,
-            audience=request.audience,
+            audience={**request.audience, "direct": True}
+            if call.command.direct
+            else request.audience,
             exclusive=call.exclusive,
+            value=value,
         )
         if new and call.command.takes_over:
             self._take_over(operation)
+        if new and operation.front in PUSHES:
+            self.store.supersede(operation)
         text = f"{call.line}: accepted as #{operation.number}"
         return Reply(text, ok=True, operation=operation.id, duplicate=not new)
 
@@ -110,6 +189,15 @@ class Dispatcher:
         lock = self.store.locks.of(environment)
         if lock and not (lock.person == person and front in TYPED):
             raise Busy(words.lock_line(lock, self.store.now()), f"ask {lock.person}, or wait")
+
+    def _heed_release(self, call: Call) -> None:
+        """Raise Misunderstood for a release that never was: a slip must not stop a deploy."""
+        number = call.arguments.get("release")
+        if number is not None and self.store.releases.get(call.environment, number) is None:
+            raise Misunderstood(
+                f"{call.environment} has no release {number}",
+                f"releases {call.environment} shows them",
+            )
 
     def _take_over(self, operation: Operation) -> None:
         for other in self.store.live(operation.environment):

@@ -22,6 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
 
+from bot import masking, metrics
 from bot.dispatcher import Dispatcher
 from bot.errors import BotError, Busy, Cancelled, Failed, Misunderstood, Refused
 from bot.events import (
@@ -142,9 +143,11 @@ class Engine:
     def run(self, id: str) -> str:
         """Run an operation from its beginning, or from where it was left."""
         self._running.add(id)
+        told = masking.about.set(id)
         try:
             return self._run(id)
         finally:
+            masking.about.reset(told)
             self._running.discard(id)
 
     def _run(self, id: str) -> str:
@@ -220,10 +223,19 @@ class Engine:
         """Enqueue what was accepted: fronts only write rows, so an enqueue cannot be lost."""
         for operation in self.store.live():
             if operation.state == "queued" and operation.id not in self._fed:
-                lane = SetEnqueueOptions(queue_partition_key=_lane(operation))
+                lane = SetEnqueueOptions(queue_partition_key=self._lane(operation))
                 with SetWorkflowID(operation.id), lane:
                     DBOS.enqueue_workflow(QUEUE, run_operation, operation.id)
                 self._fed.add(operation.id)
+
+    def _lane(self, operation: Operation) -> str:
+        """Return what runs one at a time: an environment; of what only looks, LOOKING at a time."""
+        if operation.exclusive:
+            return operation.environment
+        command = self.dispatcher.commands.get(operation.command)
+        if operation.parent or (command and command.long):
+            return f"after #{operation.number}"
+        return f"look {operation.number % LOOKING}"
 
     def _beat(self) -> None:
         """Say that we live. Not patient: a beat that comes late must not count."""
@@ -245,6 +257,7 @@ class Engine:
         if not self.alone and time.monotonic() - self._steady > 3 * self.lease:
             self._take_over()
         self.store.expire()
+        metrics.keep(self.store)
         old = self.store.now() - 2 * self.lease
         rows = {o.id: o for o in self.store.live() if o.state == "running" and o.created < old}
         if not rows:
@@ -338,15 +351,6 @@ def _narrate(job: Job, command: Any, steps: Remembered, where: Where) -> Event:
             continue
         if (by := job.tell(event)) and not steps.stopped:
             steps.stopped, stop = True, Cancelled(by)
-
-
-def _lane(operation: Operation) -> str:
-    """Return what runs one at a time: an environment; of all that only looks, LOOKING at a time."""
-    if operation.exclusive:
-        return operation.environment
-    if operation.parent:
-        return f"after #{operation.number}"
-    return f"look {operation.number % LOOKING}"
 
 
 def _reason(error: BotError) -> str:

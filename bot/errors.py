@@ -57,7 +57,14 @@ class Cancelled(Exception):
         self.by = by
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that is meant, most likely; nothing where none is near."""
+    names = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    return names[near[0]] if near else ""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `did you mean "prod"?`, or nothing when no known word is near."""
-    near = difflib.get_close_matches(word.lower(), {k.lower(): k for k in known}, n=1, cutoff=0.6)
-    return f'did you mean "{near[0]}"?' if near else ""
+    near = nearest(word, known)
+    return f'did you mean "{near}"?' if near else ""

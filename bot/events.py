@@ -125,6 +125,41 @@ class Question(Event):
 
 
 @dataclass(frozen=True)
+class Opened(Event):
+    """A shell is there for the person who asked for it."""
+
+    host: str
+    address: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Typed(Event):
+    """A line that somebody typed in a shell."""
+
+    person: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Printed(Event):
+    """What a program prints on a host, as it comes; the log keeps it."""
+
+    host: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Shown(Event):
+    """The end of what was printed, for the thread: of `lines` lines, `lost` characters not kept."""
+
+    text: str
+    lines: int = 0
+    lost: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Done(Event):
     """The operation ended well."""
 
@@ -151,13 +186,13 @@ class WasCancelled(Event):
 
 Progress = Generator[Event, None, T]
 END: tuple[type[Event], ...] = (Done, Stopped, WasCancelled, Answered)
-LAST: tuple[type[Event], ...] = (*END, Question)  # what a command says last: an end, or a question that waits
+LAST: tuple[type[Event], ...] = (*END, Question)  # what a command says last
 
 _KINDS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind)
     for kind in (
         Accepted, Planned, StepStarted, StepProgress, StepEnded, HostReport, Output, Note, Answered,
-        Question, Done, Stopped, WasCancelled,
+        Question, Done, Stopped, WasCancelled, Opened, Typed, Printed, Shown,
     )
 }  # fmt: skip
 

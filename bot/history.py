@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.adapters.records import Commit
 from bot.events import Question
+from bot.frozen import Freeze
 from bot.store import Lock, Operation, Release, Store
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class History:
     def releases(self, environment: str) -> list[Release]:
         return self._job.step(
             "releases", lambda: self._store.releases.newest(environment), list[Release]
+        )
+
+    def release(self, environment: str, number: int) -> Release | None:
+        return self._job.step(
+            "release", lambda: self._store.releases.get(environment, number), Release | None
         )
 
     def question(self, operation: Operation) -> Question | None:
@@ -67,6 +73,19 @@ class History:
 
         return self._job.step("place", work, str)
 
+    def freeze(self, environment: str) -> Freeze | None:
+        """Return the freeze that somebody said, which may be over."""
+        return self._job.step(
+            "freeze", lambda: Freeze.read(self._store.note("freeze", environment)), Freeze | None
+        )
+
+    def keep_freeze(self, environment: str, freeze: Freeze | None) -> None:
+        def work() -> str:
+            self._store.keep_note("freeze", environment, vars(freeze) if freeze else {})
+            return ""
+
+        self._job.step("keep freeze", work, str)
+
     def lock(self, environment: str) -> Lock | None:
         return self._job.step("lock", lambda: self._store.locks.of(environment), Lock | None)
 
@@ -98,6 +117,15 @@ class History:
             return state
 
         self._job.step("end release", work, str)
+
+    def give_way(self, environment: str, after: int, before: int) -> None:
+        """Say of the healthy releases between two that somebody rolled back from them."""
+
+        def work() -> str:
+            self._store.releases.give_way(environment, after, before)
+            return ""
+
+        self._job.step("give way", work, str)
 
     def approve(self, asked: Operation, token: str) -> Operation | None:
         """Let what was asked about go on; None where it was answered already."""

@@ -8,6 +8,8 @@ replay does not repeat.
 from __future__ import annotations
 
 import hashlib
+import shlex
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol, TypeVar, cast, get_type_hints
@@ -16,11 +18,15 @@ from pydantic import TypeAdapter
 
 from bot.adapters.aws.records import Instance
 from bot.adapters.records import Outcome
+from bot.audit import EFFECTS
 from bot.config import Config, Environment
-from bot.errors import Refused
+from bot.errors import Cancelled, Refused
 from bot.events import Event, Question
+from bot.far import Far
 from bot.history import History
-from bot.outside import Adapters, Aws, Git, Hosts
+from bot.links import Links
+from bot.outside import Adapters, Aws, Calendar, Git, GitHub, Hosts, Secrets
+from bot.parse import normalise
 from bot.people import People, Speaker
 from bot.store import Operation, Store
 
@@ -56,6 +62,7 @@ class Job:
         self.people, self.commands = people, commands or {}
         self._store, self._steps, self._adapters, self._count = store, steps, adapters, 0
         self.history = History(self, store)
+        self.far = Far(self, store, steps)
 
     @property
     def aws(self) -> Aws:
@@ -69,6 +76,18 @@ class Job:
     def hosts(self) -> Hosts:
         return cast(Hosts, self._recorded("hosts"))
 
+    @property
+    def github(self) -> GitHub:
+        return cast(GitHub, self._recorded("github"))
+
+    @property
+    def secrets(self) -> Secrets:
+        return cast(Secrets, self._recorded("secrets"))
+
+    @property
+    def calendar(self) -> Calendar:
+        return cast(Calendar, self._recorded("calendar"))
+
     def play(
         self,
         playbook: str,
@@ -80,9 +99,13 @@ class Job:
         """Run a playbook to its end; raises Cancelled if it is stoppable and somebody says stop."""
         self._count += 1
         place = f"{self.operation.number}-{self._count}"
-        adapters = self._held()
+        adapters = self.held()
 
         def work() -> Outcome:
+            told = {"playbook": playbook, "hosts": [h.name for h in hosts]}
+            return self.audited(f"play {playbook}", told, played)
+
+        def played() -> Outcome:
             return adapters.playbooks.play(
                 place, playbook, environment, hosts, variables,
                 lambda key, event: self._store.append(self.operation.id, f"{place}:{key}", event),
@@ -115,6 +138,19 @@ class Job:
 
         return str(self._steps.run(key, work))
 
+    def pause(self, seconds: float) -> None:
+        """Wait; raises Cancelled as soon as somebody says stop."""
+
+        def work() -> str:
+            end = time.monotonic() + seconds
+            while (left := end - time.monotonic()) > 0:
+                if by := self._steps.cancelled():
+                    raise Cancelled(by)
+                time.sleep(min(left, 0.25))
+            return ""
+
+        self.step("pause", work, str)
+
     def may(self, permission: str, environment: str = "") -> bool:
         return self.people.may(self.speaker, permission, environment)
 
@@ -123,6 +159,14 @@ class Job:
         known = self.commands.get(asked.command)
         permission = known.permission if known else asked.command
         self.people.authorise(self.speaker, permission, asked.environment)
+
+    def check_force(self, environment: Environment) -> None:
+        """Raise Refused unless this person may pass over the environment's policy."""
+        self.people.authorise(self.speaker, "force", environment.name)
+        if not environment.force:
+            raise Refused(
+                f"{environment.name} takes no --force", f"environments.{environment.name}.force"
+            )
 
     def settle(
         self,
@@ -144,11 +188,7 @@ class Job:
         if self.operation.approval == token:
             return None
         if force is not None:
-            self.people.authorise(self.speaker, "force", environment.name)
-            if not environment.force:
-                raise Refused(
-                    f"{environment.name} takes no --force", f"environments.{environment.name}.force"
-                )
+            self.check_force(environment)
             return None
         second = environment.approval == "approve"
         if environment.approval == "none" and not always:
@@ -158,6 +198,10 @@ class Job:
         approvers = environment.approvers if second else ()
         until = self.now() + environment.approval_seconds
         return Question(text, token, tuple(about), second, approvers, until)
+
+    def board_link(self, environments: Sequence[str] | None) -> str:
+        """Return a signed link to the board; "" where the pages have no address."""
+        return Links(self._store.key, self.config.url, self._store.now).board(environments)
 
     def follow_up(self, command: str, line: str) -> None:
         """Have another command run on its own, told in this operation's thread."""
@@ -172,23 +216,51 @@ class Job:
 
         self.step(f"follow up with {command}", work, str)
 
-    def tell_channel(self, environment: Environment, text: str) -> None:
-        """Tell something in an environment's channel, as an operation of its own."""
+    def hand_over(self, command: str, line: str) -> Operation:
+        """Have another command change this one's environment, as if the same person said it now."""
+        mine = self.operation
+
+        def work() -> Operation:
+            made, _ = self._store.submit(
+                f"{mine.id}/{command}", line=line, command=command, environment=mine.environment,
+                person=mine.person, front=mine.front, audience=mine.audience, exclusive=True,
+            )  # fmt: skip
+            return made
+
+        return self.step(f"hand over to {command}", work, Operation)
+
+    def tell_channel(self, environment: Environment, text: str, key: str = "tell") -> None:
+        """Tell something in an environment's channel, as an operation of its own for each key."""
         mine = self.operation
         audience = {"user": "", **mine.audience, "kind": "slack", "channel": environment.channel}
-        audience |= {"thread": "", "public": True}
+        audience |= {"thread": "", "public": True, "direct": False}
 
         def work() -> str:
             self._store.submit(
-                f"{mine.id}/tell", line=f"tell {environment.name} {text}", command="tell",
+                f"{mine.id}/{key}", command="tell",
+                line=f"tell {environment.name} {shlex.quote(normalise(text))}",
                 environment=environment.name, person=mine.person, front=mine.front,
                 audience=audience,
             )  # fmt: skip
             return ""
 
-        self.step("tell the channel", work, str)
+        self.step(f"tell the channel {key}", work, str)
 
-    def _held(self) -> Adapters:
+    def audited(self, what: str, told: Mapping[str, Any], work: Callable[[], T]) -> T:
+        """Do something that has effects: said before, and after how it ended."""
+        audit, mine, ended = self._store.audit, self.operation.id, "unknown"
+        audit.write("intent", mine, {"what": what, **told})
+        try:
+            answer = work()
+            ended = "done"
+            return answer
+        except Exception as error:
+            ended = type(error).__name__
+            raise
+        finally:
+            audit.write("outcome", mine, {"what": what, "ended": ended})
+
+    def held(self) -> Adapters:
         if self._adapters is None:
             raise RuntimeError(
                 f"{self.operation.command} was to be answered here, without adapters"
@@ -196,7 +268,7 @@ class Job:
         return self._adapters
 
     def _recorded(self, name: str) -> Recorded:
-        return Recorded(self, name, getattr(self._held(), name))
+        return Recorded(self, name, getattr(self.held(), name))
 
 
 class Recorded:
@@ -209,7 +281,17 @@ class Recorded:
         method = getattr(self._adapter, verb)
         kind = get_type_hints(method)["return"]
         name = f"{self._name}.{verb}"
-        return lambda *a, **k: self._job.step(name, lambda: method(*a, **k), kind)
+
+        def call(*a: Any, **k: Any) -> Any:
+            def work() -> Any:
+                return method(*a, **k)
+
+            if name not in EFFECTS:
+                return self._job.step(name, work, kind)
+            told = {"about": [str(getattr(x, "id", x))[:200] for x in (*a, *k.values())]}
+            return self._job.step(name, lambda: self._job.audited(name, told, work), kind)
+
+        return call
 
 
 @cache

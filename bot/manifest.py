@@ -19,7 +19,13 @@ SCOPES = [
     "usergroups:read",  # who is in a user group that has permissions
     "users:read",  # guests, strangers and deactivated people are refused
 ]
-EVENTS = ["app_mention", "message.im", "subteam_members_changed", "user_change"]
+EVENTS = [
+    "app_home_opened",
+    "app_mention",
+    "message.im",
+    "subteam_members_changed",
+    "user_change",
+]
 
 
 def manifest(commands: Mapping[str, Command], config: Config, url: str = "") -> dict[str, Any]:
@@ -39,7 +45,7 @@ def manifest(commands: Mapping[str, Command], config: Config, url: str = "") -> 
         },
         "features": {
             "app_home": {
-                "home_tab_enabled": False,
+                "home_tab_enabled": True,
                 "messages_tab_enabled": True,
                 "messages_tab_read_only_enabled": False,
             },

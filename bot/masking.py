@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
 
 SECRETS = (
     "SLACK_BOT_TOKEN",
@@ -12,12 +15,16 @@ SECRETS = (
     "SLACK_SIGNING_SECRET",
     "GITHUB_TOKEN",
     "GITHUB_WEBHOOK_SECRET",
+    "PACKLEAD_DEPLOYS_SECRET",
+    "PACKLEAD_METRICS_TOKEN",
+    "PACKLEAD_KEY",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "DATABASE_URL",
 )
 log = logging.getLogger("packlead")
 SHORTEST = 6  # a shorter value would mask ordinary words
+about: ContextVar[str] = ContextVar("about", default="")  # id of the operation that is worked on
 
 
 def mask(text: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -36,10 +43,26 @@ class Formatter(logging.Formatter):
         return mask(super().format(record))
 
 
-def start_logging(level: str = "INFO") -> None:
-    """Log to standard error, as the process manager expects it."""
+class JsonFormatter(logging.Formatter):
+    """A log line as one JSON object, with the operation that it is about; without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "at": f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "text": mask(record.getMessage()),
+            "operation": about.get(),
+            "trace": mask(self.formatException(record.exc_info)) if record.exc_info else "",
+        }
+        return json.dumps({name: value for name, value in told.items() if value})
+
+
+def start_logging(level: str = "INFO", form: str = "") -> None:
+    """Log to standard error, as the process manager expects it; `form` may be json."""
     handler = logging.StreamHandler()
-    handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    plain = Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler.setFormatter(JsonFormatter() if form.lower() == "json" else plain)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("slack_bolt", "slack_sdk", "aiohttp.access", "apscheduler", "botocore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

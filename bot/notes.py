@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -57,6 +57,27 @@ class Notes(Database):
         query = query.order_by(operations.c.number)
         rows = self.transact(lambda c: c.execute(query).all())
         return [read_operation(row) for row in rows]
+
+    def untold(self, audience: str, commands: Sequence[str], since: float) -> list[Operation]:
+        """Return what changes an environment by these commands and an audience has yet to tell.
+
+        What was over before `since` is no news any more.
+        """
+        joined = operations.outerjoin(
+            notes, (notes.c.operation == operations.c.id) & (notes.c.audience == audience)
+        )
+        query = (
+            sa.select(operations)
+            .select_from(joined)
+            .where(
+                operations.c.command.in_(commands),
+                operations.c.exclusive,
+                sa.or_(notes.c.finished.is_(None), ~notes.c.finished),
+                sa.or_(operations.c.finished.is_(None), operations.c.finished > since),
+            )
+            .order_by(operations.c.number)
+        )
+        return [read_operation(row) for row in self.transact(lambda c: c.execute(query).all())]
 
     def once(self, key: str, seconds: float | None = None) -> bool:
         """Return True the first time a key is seen; it is kept a day, or as long as told."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LIVE = ("waiting", "queued", "running")
+PUSHES = ("github", "deploys")  # fronts where no person waits for an answer; the newest counts
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from bot.errors import BotError, Misunderstood, did_you_mean
 LONGEST = 2000
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»", '"') | dict.fromkeys("‘’‚‛", "'"))
 _DASHES = re.compile(r"(?:(?<=\s)|^)[—–―−]+(?=[^\W\d])")
+_AFTER = re.compile(r"(?<=\s)(?:--|[—–―−])(?=\s|$)")
 _MINUS = re.compile(r"(?:(?<=\s)|^)[—–―−](?=\d)")
 
 
@@ -39,7 +40,8 @@ class Call:
     @property
     def exclusive(self) -> bool:
         """Whether it takes the environment for itself; a dry run never does."""
-        return self.command.changes and not self.arguments.get("dry_run")
+        looks = self.arguments.get("dry_run") or self.command.looks(self.arguments)
+        return self.command.changes and not looks
 
 
 def normalise(text: str) -> str:
@@ -53,6 +55,7 @@ def parse(text: str, commands: Mapping[str, Command], config: Config) -> Call:
     """Read one line; raises Misunderstood with what to type instead."""
     if len(text) > LONGEST:
         raise Misunderstood(f"that is {len(text)} characters long; {LONGEST} are read at most")
+    text, after = _parted(text, commands)
     words = split(normalise(text))
     if not words:
         raise Misunderstood("nothing was said", "help lists what can be said")
@@ -67,6 +70,10 @@ def parse(text: str, commands: Mapping[str, Command], config: Config) -> Call:
     try:
         given, flags = _sort(words[1:], command)
         arguments = _read_words(given, command, config)
+        exact = next((p for p in command.words if p.kind.exact), None)
+        said = _exact(after, command, exact) if exact else ""
+        if exact:
+            arguments[exact.name] = exact.kind.read(said, config)
         for flag, value in flags.items():
             parameter = command.flags[flag]
             arguments[parameter.name] = (
@@ -74,8 +81,44 @@ def parse(text: str, commands: Mapping[str, Command], config: Config) -> Call:
             )
     except BotError as error:
         usage = f"usage: {command.usage}"
+        if any(p.kind.private for p in command.words):
+            raise Misunderstood(*_unrepeated(error, command, usage)) from None
         raise Misunderstood(error.text, f"{error.hint}\n{usage}" if error.hint else usage) from None
-    return Call(command, arguments, " ".join([name, *map(_quoted, words[1:])]))
+    line = [name, *map(_quoted, words[1:])]
+    return Call(command, arguments, " ".join([*line, "--", said] if said else line))
+
+
+def _unrepeated(error: BotError, command: Command, usage: str) -> tuple[str, str]:
+    """Return what may be said where what was typed may hold a value: the nearest word that fits."""
+    near = error.hint if error.hint.startswith("did you mean") else ""
+    asked = "a value is never typed here: it is asked for, in a form or without echo"
+    said = f"{command.name} is not said like that, and what was typed is not repeated"
+    return said, "\n".join(part for part in (near, asked, usage) if part)
+
+
+def _parted(text: str, commands: Mapping[str, Command]) -> tuple[str, str]:
+    """Cut off what stands behind `--`, where the command takes such words; phones make it a —."""
+    first = next(iter(normalise(text[:200]).split()), "").lower().removeprefix("/")
+    command = commands.get(first)
+    found = _AFTER.search(text)
+    if not found or not command or not any(p.kind.exact for p in command.words):
+        return text, ""
+    return text[: found.start()], text[found.end() :]
+
+
+def _exact(text: str, command: Command, parameter: Parameter) -> str:
+    """Return words as they were quoted; only where no straight quote is there, a phone had them."""
+    if "\0" in text:
+        raise Misunderstood("a word cannot hold the character with the number 0")
+    if not re.search("[\"'\\\\]", text):
+        text = _DASHES.sub("--", text.translate(_QUOTES))
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise Misunderstood("a quote is opened behind -- and never closed") from None
+    if not words:
+        raise _missing(command, parameter)
+    return shlex.join(words)
 
 
 def split(text: str) -> list[str]:
@@ -117,7 +160,7 @@ def _sort(words: list[str], command: Command) -> tuple[list[str], dict[str, str 
 
 def _read_words(given: list[str], command: Command, config: Config) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
-    parameters = list(command.words)
+    parameters = [p for p in command.words if not p.kind.exact]
     for place, parameter in enumerate(parameters):
         if parameter.kind.rest:
             words, given = given[place:], given[:place]

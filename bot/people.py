@@ -21,12 +21,13 @@ STATUS = {
 class Who:
     """Somebody, as a front knows them: `status` is member, or one of STATUS."""
 
-    front: str  # slack, terminal, github, clock
+    front: str  # slack, terminal, github, deploys, clock
     id: str
     team: str = ""
     groups: frozenset[str] = field(default_factory=frozenset)
     status: str = "member"
     zone: str = ""  # their time zone, where the front knows it
+    name: str = ""  # their name in the config, where the front has proof of it
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class People:
         slack = self.config.slack
         if who.front == "slack" and (slack is None or who.team != slack.team):
             raise Refused(STATUS["stranger"])
+        if who.name in self.config.people:
+            return Speaker(who.name, who.groups, who.zone)
         attribute = {"terminal": "unix"}.get(who.front, who.front)
         for name, person in self.config.people.items():
             if who.id and getattr(person, attribute, None) == who.id:

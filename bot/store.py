@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from bot.audit import Audit
 from bot.events import (
     Accepted,
     Done,
@@ -28,9 +29,10 @@ from bot.events import (
 )
 from bot.locks import Lock, Locks
 from bot.notes import Notes
-from bot.operations import LIVE, Operation, read_operation
+from bot.operations import LIVE, PUSHES, Operation, read_operation
 from bot.releases import Release, Releases
 from bot.schema import events, operations
+from bot.sealed import Sealed
 
 __all__ = ["Lock", "Operation", "Release", "Store"]
 
@@ -47,10 +49,16 @@ class Store(Notes):
     """All that is remembered."""
 
     def __init__(
-        self, url: str, patience: float = 0.0, clock: Callable[[], float] = time.time
+        self,
+        url: str,
+        patience: float = 0.0,
+        clock: Callable[[], float] = time.time,
+        key: bytes = b"",
     ) -> None:
         super().__init__(url, patience, clock)
-        self.locks, self.releases = Locks(self), Releases(self)
+        self.locks, self.releases, self.audit = Locks(self), Releases(self), Audit(self, key)
+        self.sealed = Sealed(self, key)
+        self.key = key
 
     # -- operations ------------------------------------------------------------------------------
 
@@ -66,8 +74,12 @@ class Store(Notes):
         audience: Mapping[str, Any] | None = None,
         exclusive: bool = False,
         parent: str = "",
+        value: str | None = None,
     ) -> tuple[Operation, bool]:
-        """Record a request as an operation; False where its id is known already."""
+        """Record a request as an operation; False where its id is known already.
+
+        `value` is what its worker needs and nobody may read: it is sealed.
+        """
 
         def work(c: sa.Connection) -> tuple[Operation, bool]:
             row = {
@@ -77,6 +89,8 @@ class Store(Notes):
                 "parent": parent, "state": "queued", "created": self.now(),
             }  # fmt: skip
             made = self._insert(c, row)
+            if made and value is not None:
+                self.sealed.put(c, id, value)
             return (made, True) if made else (read_operation(c.execute(_by_id(id)).one()), False)
 
         return self.transact(work)
@@ -87,6 +101,7 @@ class Store(Notes):
         def work(c: sa.Connection) -> None:
             if self._move(c, id, ("running",), state="waiting"):
                 self._append(c, id, "question", question)
+                self.audit.add(c, "asked", id, {"text": question.text, "token": question.token})
 
         self.transact(work)
 
@@ -104,13 +119,15 @@ class Store(Notes):
             del row["number"]
             made = self._insert(c, row)
             if made:
+                self.sealed.move(c, asked.id, made.id)
                 self._append(c, asked.id, "end", Done(f"{by} said yes: it is #{made.number} now"))
             return made
 
         return self.transact(work)
 
     def expire(self) -> None:
-        """Close the questions that nobody answered in time."""
+        """Close the questions that nobody answered in time, and drop what was sealed too long."""
+        self.sealed.expire()
         for operation in self.live():
             if operation.state == "waiting":
                 asked = [e.event for e in self.entries(operation.id)]
@@ -184,6 +201,8 @@ class Store(Notes):
         def work(c: sa.Connection) -> None:
             if self._move(c, id, LIVE, state=state, finished=self.now()):
                 self._append(c, id, "end", event)
+                self.audit.add(c, "ended", id, {"state": state})
+                self.sealed.drop(c, id)
 
         self.transact(work)
 
@@ -196,6 +215,8 @@ class Store(Notes):
                 finished=self.now(),
             ):  # fmt: skip
                 self._append(c, id, "end", WasCancelled(by, where))
+                self.sealed.drop(c, id)
+                self.audit.add(c, "ended", id, {"state": "cancelled", "by": by})
                 return "cancelled"
             if self._move(c, id, ("running",), cancelled_by=by):
                 self._append(c, id, "cancel", Note(f"{by} asks to stop"))
@@ -203,6 +224,27 @@ class Store(Notes):
             return "too late"
 
         return self.transact(work)
+
+    def supersede(self, newer: Operation) -> None:
+        """Cancel what a newer push makes needless: older ones of the same line that still wait."""
+
+        def work(c: sa.Connection) -> None:
+            older = (
+                operations.c.front.in_(PUSHES)
+                & (operations.c.line == newer.line)
+                & (operations.c.environment == newer.environment)
+                & (operations.c.number < newer.number)
+            )
+            query = sa.select(operations.c.id).where(older, operations.c.state.in_(LIVE))
+            for row in c.execute(query).all():
+                if self._move(
+                    c, row.id, ("waiting", "queued"), state="cancelled",
+                    cancelled_by=f"#{newer.number}", finished=self.now(),
+                ):  # fmt: skip
+                    told = WasCancelled("a newer push", f"superseded by #{newer.number}")
+                    self._append(c, row.id, "end", told)
+
+        self.transact(work)
 
     # -- the log ---------------------------------------------------------------------------------
 
@@ -239,6 +281,8 @@ class Store(Notes):
             row["line"], row["person"], row["front"], f"#{before}" if before else ""
         )
         self._append(c, row["id"], "accepted", accepted, new=True)
+        told = ("line", "person", "front", "environment", "parent", "approval", "approved_by")
+        self.audit.add(c, "accepted", row["id"], {k: row[k] for k in told if row.get(k)})
         return Operation(number, **{k: v for k, v in row.items() if k != "audience_kind"})
 
     def _append(

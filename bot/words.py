@@ -9,13 +9,17 @@ from bot.events import (
     Event,
     HostReport,
     Note,
+    Opened,
     Output,
     Planned,
+    Printed,
     Question,
+    Shown,
     StepEnded,
     StepProgress,
     StepStarted,
     Stopped,
+    Typed,
     WasCancelled,
 )
 from bot.store import Lock
@@ -40,8 +44,14 @@ def say(event: Event) -> str:
             return (
                 f"{host}: {task}" + ("" if ok else " did not work") + (f"\n{text}" if text else "")
             )
-        case Note(text):
+        case Note(text) | Opened(_, _, text):
             return text
+        case Printed(_, text):
+            return text.rstrip("\n")
+        case Typed(person, text):
+            return f"{person} types: {text}"
+        case Shown():
+            return "\n".join(part for part in (shown(event), *shown_about(event)) if part)
         case Answered(said):
             return "\n".join(said)
         case Question(text):
@@ -76,6 +86,22 @@ def tail(text: str, count: int = TAIL) -> str:
     if len(all_lines) <= count:
         return "\n".join(all_lines)
     return "\n".join([f"… {len(all_lines) - count} lines before", *all_lines[-count:]])
+
+
+def shown(event: Shown) -> str:
+    """Return the last lines of what was printed, saying how many came before."""
+    known = event.text.splitlines()
+    before = max(event.lines, len(known)) - min(len(known), TAIL)
+    head = [f"… {count(before, 'line')} before: the log has them"] if before else []
+    return "\n".join([*head, *known[-TAIL:]]).rstrip()
+
+
+def shown_about(event: Shown) -> list[str]:
+    """Return what is to be said about what was printed."""
+    told = [] if event.text.strip() else ["it printed nothing"]
+    if event.lost:
+        told.append(f"{event.lost} characters more were printed, which nobody kept")
+    return [*told, *([event.note] if event.note else [])]
 
 
 def duration(seconds: float) -> str:

@@ -13,8 +13,10 @@ def help(job: Job, name: CommandName | None = None) -> Progress[None]:
     """Show what you may say, or how one command is used."""
     mine = {n: c for n, c in job.commands.items() if not c.hidden and job.may(c.permission)}
     if name is None:
-        widest = max(len(c.usage) for c in mine.values())
-        yield Answered(tuple(f"{c.usage:{widest}}  {c.title}" for c in mine.values()), table=True)
+        # Without flags, or it would not fit into a message; `help COMMAND` has them.
+        short = {" ".join([n, *(p.shown for p in c.words)]): c.title for n, c in mine.items()}
+        widest = max(map(len, short))
+        yield Answered(tuple(f"{said:{widest}}   {title}" for said, title in short.items()), True)
         return
     if name not in mine:
         raise Misunderstood(

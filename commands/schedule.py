@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from bot.command import command
 from bot.config import Schedule
 from bot.events import Answered, Progress
+from bot.frozen import zone_of
 from bot.job import Job
 from bot.store import Operation
 from bot.words import duration
@@ -23,20 +24,12 @@ def schedule(job: Job) -> Progress[None]:
         yield Answered(("nothing runs by itself; [[schedule]] in the config would",))
         return
     now = job.now()
-    zone = reader(job.speaker.zone)
+    zone = zone_of(job.speaker.zone)
     lines = tuple(
         line(row, job.history.last_run(row.name), job.history.next_run(row.name), now, zone)
         for row in rows
     )
     yield Answered(lines, table=True)
-
-
-def reader(name: str) -> ZoneInfo | None:
-    """Return somebody's time zone; None, which is that of this machine, where it is not known."""
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError):
-        return None
 
 
 def line(

@@ -55,7 +55,9 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(f"sqlite:///{tmp_path / 'packlead.db'}")
+    store = Store(
+        f"sqlite:///{tmp_path / 'packlead.db'}", key=b"the key of a house of tests, long enough"
+    )
     yield store
     store.close()
 

@@ -20,11 +20,14 @@ OUTSIDE = {  # library: the only files that may know it
     "slack_bolt": "bot/fronts/slack",
     "slack_sdk": "bot/fronts/",
     "aiohttp": "bot/fronts/",
-    "apscheduler": "bot/fronts/clock.py",
-    "rich": "bot/fronts/terminal.py",
+    "apscheduler": ("bot/fronts/clock.py", "bot/adapters/calendar.py"),  # cron lines alone
+    "rich": "bot/fronts/terminal",
     "dbos": "bot/engine.py",
     "sqlalchemy": "bot/",
     "alembic": "bot/schema.py",
+    "cryptography": "bot/sealed.py",
+    "jinja2": "bot/fronts/page_views.py",
+    "prometheus_client": "bot/fronts/metrics.py",
     "pydantic": "bot/",
 }
 RECORDS = ("bot.adapters.records", "bot.adapters.aws.records")

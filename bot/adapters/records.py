@@ -29,12 +29,42 @@ class Live:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """The commits that could come back on a host at once, or why that could not be read."""
+
+    host: str
+    commits: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
 class Failure:
     """A task that failed on a host, with the tail of what it printed."""
 
     host: str
     task: str
     text: str
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command on a host ended: `how` is ended, expired, dropped, unreachable or lost."""
+
+    how: str
+    code: int = 0
+    tail: str = ""
+    lines: int = 0
+    lost: int = 0  # characters that it printed and nobody kept
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Talked:
+    """How a shell on a host ended: exit, expired, dropped, unreachable, broken, stuck, ended,
+    left, silent or lost."""
+
+    how: str
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,3 +76,31 @@ class Outcome:
     hosts: tuple[str, ...] = ()  # those that went through all of it
     seconds: float = 0.0
     play: str = ""  # the play it stood in when it failed
+
+
+@dataclass(frozen=True)
+class Check:
+    """What CI says of a commit under one name: state is ok, pending or failed."""
+
+    name: str
+    state: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A pull request."""
+
+    number: int
+    title: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What GitHub calls one operation's coming to one environment."""
+
+    id: int
+    operation: str
+    environment: str
+    commit: str

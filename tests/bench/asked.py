@@ -27,7 +27,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Deploy:
-    """One deploy as the person who asked for it saw it."""
+    """One deploy, or another change, as the person who asked for it saw it."""
 
     state: str  # done, failed or cancelled
     seconds: float  # from the slash command to the final card
@@ -55,12 +55,42 @@ class Asker:
 
     def begin(self, ref: str, environment: str = "prod", channel: str = "C0PROD") -> Asked:
         """Ask, and return at once."""
+        return self.say("/deploy", f"{environment} {ref}", channel)
+
+    def say(self, command: str, words: str, channel: str = "C0PROD") -> Asked:
+        """Say any command that becomes an operation, and return at once."""
         at = time.time()
-        given = self.lab.slack.command(self.user, "/deploy", f"{environment} {ref}", channel)
+        given = self.lab.slack.command(self.user, command, words, channel)
         number = re.search(r"#(\d+)", str(given.answer))
         if not given.acked or not number:
-            raise RuntimeError(f"/deploy {environment} {ref}: {given.error or given.answer}")
+            raise RuntimeError(f"{command} {words}: {given.error or given.answer}")
         return Asked(number.group(1), at)
+
+    def question(self, asked: Asked, patience: float = 60) -> Message:
+        """Return the card of a request once it asks whether that is meant."""
+        channel, sign, mark = "C0PROD", SIGNS["asking"], f"#{asked.number}  "
+
+        def asking() -> list[Message]:
+            shown = self.lab.slack.messages(channel)
+            return [m for m in shown if m.wording.startswith(sign) and mark in m.wording]
+
+        self.lab.slack.wait(asking, patience, f"the question of #{asked.number}")
+        return asking()[0]
+
+    def approve(self, asked: Asked) -> Asked:
+        """Answer its question with yes, by the button; return what goes on then."""
+        card, at = self.question(asked), time.time()
+        given = self.lab.slack.click(self.user, card.ts, "once:approve")
+        if not given.acked:
+            raise RuntimeError(f"yes to #{asked.number}: {given.error}")
+
+        def goes_on() -> re.Match[str] | None:
+            return re.search(r"it is #(\d+) now", self.lab.slack.message("C0PROD", card.ts).text)
+
+        self.lab.slack.wait(goes_on, 30, f"what comes of yes to #{asked.number}")
+        found = goes_on()
+        assert found
+        return Asked(found.group(1), at)
 
     def end(self, asked: Asked, patience: float = 240) -> Deploy:
         """Return when the final card is there, and the whole thread."""

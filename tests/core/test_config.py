@@ -89,3 +89,40 @@ def test_no_file_no_toml(tmp_path):
     with pytest.raises(Misconfigured, match="there is no config file"):
         load(tmp_path / "nowhere.toml")
     assert "packlead.toml:" in wrong(tmp_path, "app = ")[0]
+
+
+def test_pushes_that_come_to_nothing_are_told(tmp_path):
+    told = wrong(
+        tmp_path,
+        """
+        app.repository = "x"
+        github.repository = "trackmaven/puppies"
+        github.service = "adda"
+        [types.web]
+        [environments.prod]
+        channel = "C0PROD"
+        allow = ["release/*"]
+        auto = "master"
+        [people.ada]
+        github = "ada-l"
+        """,
+    )
+    assert told == [
+        'environments.prod.auto: "master" may not be deployed there, see its `allow`',
+        "github.service: 'adda' is not below [people], did you mean \"ada\"?",
+    ]
+
+
+@pytest.mark.parametrize("name", ["puppies", "https://github.com/a/b", "a/b/c", "../b c", ""])
+def test_a_repository_is_owner_and_name(tmp_path, name):
+    told = wrong(
+        tmp_path,
+        f"""
+        app.repository = "x"
+        github.repository = "{name}"
+        [types.web]
+        [environments.prod]
+        channel = "C0PROD"
+        """,
+    )
+    assert len(told) == 1 and told[0].startswith("github.repository: ")

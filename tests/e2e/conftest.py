@@ -22,7 +22,11 @@ from tests.lab.lab import Lab
 HERE = Path(__file__).parent
 CONFIG = {
     # There is a puppycrate in the config, but not (yet) one instance of it.
-    "environments": {"puppycrate": {"channel": "C0OPS", "branch": "master"}},
+    "environments": {
+        "puppycrate": {"channel": "C0OPS", "branch": "master"},
+        "puppystream": {"shell": True, "shell_seconds": 6.0},
+    },
+    "app": {"line_seconds": 8.0},
     "types": {"web": {"health_timeout": 5}},
 }
 
@@ -97,14 +101,19 @@ def bob(world: World) -> Person:
 
 @pytest.fixture
 def commit(world: World, request: pytest.FixtureRequest) -> Callable[[], tuple[str, str]]:
-    """Push a commit that no other test has, to a branch of its own: (branch, commit)."""
+    """Push a commit that no other test has, to a branch of its own: (branch, commit).
+
+    It is master's newest too: so it takes nothing away that another test has deployed.
+    """
     count = iter(range(100))
 
     def push() -> tuple[str, str]:
         number, name = next(count), request.node.name.split("[")[0].removeprefix("test_")
         branch = f"e2e/{name}-{number}"[:80]
         files = {"e2e.txt": f"{name} {number}\n"}
-        return branch, world.lab.git.commit(branch, files, f"Say {name[:40]} {number}")
+        new = world.lab.git.commit("master", files, f"Say {name[:40]} {number}")
+        world.lab.git.branch(branch, new)
+        return branch, new
 
     return push
 

@@ -68,24 +68,36 @@ class Bot:
 class Packlead:
     """One `packlead …` in a terminal, that ends by itself; `env` is laid over that of the lab."""
 
-    def __init__(self, env: Mapping[str, str | None], *words: str) -> None:
+    def __init__(
+        self, env: Mapping[str, str | None], *words: str, given: str | None = None
+    ) -> None:
         whole = {**os.environ, **env, "COLUMNS": "1000"}
-        self.words = words
+        self.words, self._given = words, given  # what is piped into it
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bot", *words], cwd=ROOT, text=True,
             env={key: value for key, value in whole.items() if value is not None},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.out = self.errors = ""
+
+    def stop(self) -> None:
+        """Close the terminal."""
+        self._process.kill()
+        self._process.communicate()
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
+    def kill(self) -> None:
+        """kill -9: it can say and write nothing more."""
+        self._process.kill()
+
     def ends(self, status: int, seconds: float = 60) -> Packlead:
         """Wait for its end, which is with this exit status."""
         try:
-            self.out, self.errors = self._process.communicate(timeout=seconds)
+            self.out, self.errors = self._process.communicate(self._given, timeout=seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self.out, self.errors = self._process.communicate()

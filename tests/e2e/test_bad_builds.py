@@ -31,7 +31,7 @@ def test_a_bad_build_stops_and_harms_nobody(
     world.is_at_rest(deploy.number)
 
     card = deploy.has_card("stopped", f"{task} on puppystreamweb1", "it stands now at")
-    assert [button.label for button in card.buttons] == ["Retry"]
+    assert [button.label for button in card.buttons] == ["Retry", "Roll back"]
     thread = deploy.has_said(
         f"deploy {new[:7]} ({branch})", f"puppystreamweb1: {task} did not work", output,
         f"{task} on puppystreamweb1",

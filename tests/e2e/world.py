@@ -168,3 +168,19 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def on_host(world: World, name: str, words: str) -> list[int]:
+    """The processes on a host whose command line holds these words."""
+    here = str(world.lab.machines.host(name).folder).encode()
+    return [
+        int(process.name) for process, line in processes()
+        if words in line and here in read(process / "mountinfo")
+    ]  # fmt: skip
+
+
+def sshd_of(pid: int) -> int:
+    """The process of sshd that a process on a host hangs on."""
+    while not read(Path(f"/proc/{pid}/cmdline")).startswith(b"sshd"):
+        pid = int(read(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()[1])
+    return pid

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.lab import history
+from tests.lab.githistory import FULL, HOME
+
 if TYPE_CHECKING:
     from tests.lab.hosts import Hosts
 
@@ -38,6 +41,7 @@ def base(repository: str, environments: list[str], folder: Path) -> dict[str, An
         "data": str(folder / "packlead"),
         "app": {"name": "app", "repository": repository, "root": "/srv/app"},
         "slack": {"team": "T0LAB"},
+        "github": {"repository": FULL, "site": HOME},
         "types": {
             "web": web,
             "celery": {"minimum": 1, "services": ["celery"], "service_manager": "supervisor"},
@@ -47,13 +51,15 @@ def base(repository: str, environments: list[str], folder: Path) -> dict[str, An
             name: {
                 "channel": CHANNELS.get(name, OPS),
                 "branch": "master",
+                "shell": name == "prod",
                 "balancers": {"web": {"target_group": f"{name}-web"}},
+                "auto": "master" if name == "puppystream" else "",
             }
             for name in environments
         },
         "people": {
-            "ada": {"slack": "U0ADA", "unix": pwd.getpwuid(os.getuid()).pw_name},
-            "bob": {"slack": "U0BOB"},
+            "ada": {"slack": "U0ADA", "unix": pwd.getpwuid(os.getuid()).pw_name, "github": "ada"},
+            "bob": {"slack": "U0BOB", "github": str(history.AUTHORS["bob"].id)},
             "eve": {"slack": "U0EVE"},
         },
         "permissions": [

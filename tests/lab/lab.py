@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 PARTS = ("aws", "hosts", "balancer", "git", "slack")
 NEEDS = {"hosts": "aws", "balancer": "aws"}
+DEPLOYS_SECRET = "the-lab's-secret-of-deploys"
 NOWHERE = "application.git"  # the repository in the config where git is not started
 
 
@@ -113,6 +114,7 @@ class Lab:
             env["GITHUB_API_URL"] = self.git.api_url
             env["GITHUB_TOKEN"] = self.git.token
             env["GITHUB_WEBHOOK_SECRET"] = self.git.webhook_secret
+            env["PACKLEAD_DEPLOYS_SECRET"] = DEPLOYS_SECRET
         if "slack" in self.parts:
             env["SLACK_API_URL"] = self.slack.api_url
             env["SLACK_BOT_TOKEN"] = self.slack.bot_token

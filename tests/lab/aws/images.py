@@ -19,6 +19,7 @@ class Images:
         self.backend = backend
         self.delay = IMAGE_DELAY
         self.failing = 0  # how many of the next images fail
+        self.leaving = 0  # how many of the next that go leave their snapshots behind
         self.one_at_a_time = asyncio.Lock()
 
     async def create(self, request: Request) -> Answer:
@@ -48,14 +49,17 @@ class Images:
             return answer
         rows = ""
         for snapshot in snapshots:
-            code = "success"
+            code = "internal-error" if self.leaving else "success"
             try:
-                await self.backend.ask("ec2", "DeleteSnapshot", SnapshotId=snapshot)
-            except Refusal:
-                code = "internal-error"
+                if not self.leaving:
+                    await self.backend.ask("ec2", "DeleteSnapshot", SnapshotId=snapshot)
+            except Refusal as refusal:
+                used = refusal.code == "InvalidSnapshot.InUse"
+                code = "skipped" if used else "internal-error"
             rows += (
                 f"<item><snapshotId>{snapshot}</snapshotId><returnCode>{code}</returnCode></item>"
             )
+        self.leaving -= self.leaving > 0
         body = (
             f'<DeregisterImageResponse xmlns="{EC2}"><requestId>lab</requestId>'
             f"<return>true</return><deleteSnapshotResultSet>{rows}</deleteSnapshotResultSet>"

@@ -15,7 +15,9 @@ MENTION = re.compile(r"@([a-z0-9_-]+)")
 
 async def say(hub: Hub, user: str, channel: str, text: str, thread_ts: str = "") -> Delivery | None:
     """Write a message; `@packlead` in it becomes a mention. None: no event was due."""
-    room, person = hub.workspace.channel(channel), hub.person(user)
+    own = channel == f"D{user[1:]}"  # made when it is first looked at
+    room = hub.workspace.dm(user) if own else hub.workspace.channel(channel)
+    person = hub.person(user)
     message = Message(
         channel=channel,
         ts=hub.workspace.new_ts(),
