@@ -32,7 +32,7 @@ class History:
 
     def releases(self, environment: str) -> list[Release]:
         return self._job.step(
-            "releases", lambda: self._store.releases.newest(environment), list[Release]
+            "releases", lambda: self._store.releases.newest(environment, 200), list[Release]
         )
 
     def release(self, environment: str, number: int) -> Release | None:

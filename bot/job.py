@@ -288,7 +288,7 @@ class Recorded:
 
             if name not in EFFECTS:
                 return self._job.step(name, work, kind)
-            told = {"about": [str(getattr(x, "id", x))[:200] for x in (*a, *k.values())]}
+            told = {"about": [str(getattr(x, "id", x))[:200] for x in a]}
             return self._job.step(name, lambda: self._job.audited(name, told, work), kind)
 
         return call

@@ -218,6 +218,24 @@ def variables(
     }
 
 
+def current(job: Job, environment: Environment, type: str) -> Mapping[str, Any]:
+    """Return what a playbook needs to bring a type's keys to hosts that come from an image.
+
+    Nothing, where AWS lets us read no keys: then they are not kept there.
+    """
+    try:
+        known = job.secrets.keys(environment.name)
+    except Refused:
+        return {}
+    rules = job.config.keys
+    mine = [k for k in known if k.name not in rules or type in (rules[k.name].types or (type,))]
+    store, path = job.config.secrets.store, secrets_path(job.config, environment.name)
+    return {
+        "packlead_keys": [{"name": key.name, "version": key.version} for key in mine],
+        "packlead_secrets": {"store": store, "path": path},
+    }
+
+
 def called(version: Secret | None) -> str:
     return f"version {version.version}" if version else "having none"
 

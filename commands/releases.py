@@ -9,6 +9,8 @@ from bot.job import Job
 from bot.store import Release
 from bot.words import count, duration, listed
 
+SHOWN = 20
+
 
 @command(permission="status")
 def releases(job: Job, environment: Environment) -> Progress[None]:
@@ -17,8 +19,8 @@ def releases(job: Job, environment: Environment) -> Progress[None]:
     fleet = job.aws.fleet(environment.name)
     live = job.hosts.live(tuple(i for i in fleet.instances if i.state == "running"))
     now = job.now()
-    lines = [row(r, where, now) for r, where in zip(known, places(known, live), strict=True)]
-    lines += strangers(known, live)
+    rows = zip(known, places(known, live), strict=True)
+    lines = [row(r, where, now) for r, where in rows][:SHOWN] + strangers(known, live)
     yield Answered(tuple(lines) or (f"{environment.name} has no release yet",))
 
 

@@ -23,6 +23,7 @@ from bot.events import (
     StepStarted,
 )
 from bot.job import Job
+from bot.rotation import current
 from bot.words import count, listed
 
 
@@ -129,7 +130,7 @@ def grow(
         job.aws.balancer(environment.name, type)
     image = newest(job.aws.images(environment.name), master)
     live = live_commit(job.hosts.live(tuple(i for i in fleet.of(type) if i.state == "running")))
-    variables = joining(job, environment, live)
+    variables = joining(job, environment, type, live)
     yield Planned(
         f"{environment.name}: {len(fleet.of(type))} {type} now, {len(names)} more: {listed(names)}",
         (
@@ -191,7 +192,7 @@ def grow(
     )
 
 
-def joining(job: Job, environment: Environment, live: Commit) -> dict[str, object]:
+def joining(job: Job, environment: Environment, type: str, live: Commit) -> dict[str, object]:
     """Return what join.yml needs to know."""
     releases = job.history.releases(environment.name)
     return {
@@ -199,6 +200,7 @@ def joining(job: Job, environment: Environment, live: Commit) -> dict[str, objec
         "release": next((r.number for r in releases if r.commit == live.id), 0),
         "packlead_operation": job.operation.id,
         "packlead_epoch": job.operation.number,
+        **current(job, environment, type),
     }
 
 
@@ -227,7 +229,7 @@ def gather(
         live.id,
     )
     outcome = yield from played(
-        job, "join.yml", environment, outside, joining(job, environment, live)
+        job, "join.yml", environment, outside, joining(job, environment, type, live)
     )
     if first := next(iter(outcome.failures), None):
         raise Failed(

@@ -5,6 +5,7 @@ Pure functions. A button's value is the line that it says, as on a card.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,9 +21,9 @@ from bot.people import People, Speaker
 
 View = dict[str, Any]
 
-BLOCKS = 100  # Slack's limit for a view
+BLOCKS, BYTES = 100, 240_000  # Slack takes 100 blocks, and 250,000 bytes of JSON
 ASKED, ENVIRONMENTS, RECENT = 8, 22, 12
-SUBJECT = 150
+TEXTS = (150, 60, 25)  # characters of what others wrote: as many as there is room for
 HEALTH = {
     "well": ":white_check_mark:", "ill": ":x:", "changing": ":arrows_counterclockwise:",
     "unknown": ":white_circle:",
@@ -37,7 +38,19 @@ def view(
     link: str = "",
 ) -> View:
     """Return the home of one person, who sees this board; `link` leads to the whole of it."""
-    reader = _Reader(people, speaker, commands)
+    for most in TEXTS:
+        made = _drawn(board, _Reader(people, speaker, commands, most), link)
+        if len(json.dumps(made)) <= BYTES:
+            break
+    return made
+
+
+def stranger(said: str) -> View:
+    """Return the home of somebody who may see nothing, with the reason."""
+    return {"type": "home", "blocks": [blocks.section(text.escape(said))]}
+
+
+def _drawn(board: Board, reader: _Reader, link: str) -> View:
     mine = [asked for asked in board.asks if reader.answers(asked)]
     shown: list[Block] = []
     if mine:
@@ -49,23 +62,20 @@ def view(
     for env in board.environments[:ENVIRONMENTS]:
         shown += _environment(env, board, reader)
     shown += _more(len(board.environments) - ENVIRONMENTS, "environment")
-    shown += [{"type": "divider"}, _header("Last operations"), *_recent(board)]
+    shown += [{"type": "divider"}, _header("Last operations"), *_recent(board, reader)]
     foot = f"as of {text.date(board.at)}"
     if link:
         foot += f"  ·  <{link}|the whole board>"
     return {"type": "home", "blocks": [*shown[: BLOCKS - 1], blocks.small([foot])]}
 
 
-def stranger(said: str) -> View:
-    """Return the home of somebody who may see nothing, with the reason."""
-    return {"type": "home", "blocks": [blocks.section(text.escape(said))]}
-
-
 class _Reader:
-    """What one person may say."""
+    """What one person may say, and how much of a text they get to read."""
 
-    def __init__(self, people: People, speaker: Speaker, commands: Mapping[str, Command]) -> None:
-        self.people, self.speaker, self.commands = people, speaker, commands
+    def __init__(
+        self, people: People, speaker: Speaker, commands: Mapping[str, Command], most: int
+    ) -> None:
+        self.people, self.speaker, self.commands, self.most = people, speaker, commands, most
 
     def says(self, name: str, environment: str) -> bool:
         found = self.commands.get(name)
@@ -82,9 +92,9 @@ def _asked(asked: Asked, reader: _Reader) -> list[Block]:
     number = f"#{operation.number}"
     who = text.person(str(operation.audience.get("user", "")), operation.person)
     lines = [
-        f":question: *{text.name(question.text, 300)}*",
-        f"{number} {text.name(operation.line, SUBJECT)}, asked by {who}",
-        *(text.escape(line, 300) for line in text.fold(question.about, 6)),
+        f":question: *{text.name(question.text, 2 * reader.most)}*",
+        f"{number} {text.name(operation.line, reader.most)}, asked by {who}",
+        *(text.escape(line, reader.most) for line in text.fold(question.about, 5)),
     ]
     if question.until:
         lines.append(f"until {text.date(question.until)}")
@@ -105,29 +115,29 @@ def _environment(env: Standing, board: Board, reader: _Reader) -> list[Block]:
     head = f"{HEALTH.get(env.health, HEALTH['unknown'])} *{text.name(env.name)}*"
     lines = [head + "  ·  nothing released yet"]
     if live:
-        subject = text.name(live.subject or live.ref, SUBJECT)
+        subject = text.name(live.subject or live.ref, reader.most)
         lines = [f"{head}  ·  `{text.name(live.commit[:7])}` {subject}"]
         since = env.operation.finished if env.operation else None
-        who, ref = text.name(live.person, 80), text.name(live.ref, 80)
+        who, ref = text.name(live.person, 40), text.name(live.ref, min(80, reader.most))
         at = text.date(since or live.at, "{date_short_pretty} {time}")
         lines.append(f"release {live.number} of {ref}, by {who}, since {at}")
     if env.running:
-        lines.append(f":arrows_counterclockwise: {_said(env.running)}")
+        lines.append(f":arrows_counterclockwise: {_said(env.running, reader)}")
     elif env.health == "ill":
-        lines.append(f":x: {text.name(env.said, 300)}")
+        lines.append(f":x: {text.name(env.said, 2 * reader.most)}")
     if env.queue:
-        lines.append(f":hourglass_flowing_sand: waits: {_said(env.queue[0])}")
+        lines.append(f":hourglass_flowing_sand: waits: {_said(env.queue[0], reader)}")
         if env.queue[1:]:
             lines.append(f"and {words.count(len(env.queue) - 1, 'operation')} after it")
     if env.lock:
-        lines.append(f":lock: {text.name(words.lock_line(env.lock, board.at), 300)}")
+        lines.append(f":lock: {text.name(words.lock_line(env.lock, board.at), 50 + reader.most)}")
     if env.freeze:
         until = text.date(env.freeze.until, "{date_short_pretty} {time}")
-        why = text.name(env.freeze.reason, 200)
-        lines.append(f":snowflake: frozen until {until} by {text.name(env.freeze.by, 80)}: {why}")
-    for coming in env.coming[:3]:
+        why = text.name(env.freeze.reason, reader.most)
+        lines.append(f":snowflake: frozen until {until} by {text.name(env.freeze.by, 40)}: {why}")
+    for coming in env.coming[:2]:
         at = text.date(coming.at, "{date_short_pretty} {time}") if coming.at else "no clock runs"
-        lines.append(f":clock3: {text.name(coming.say, 100)}: {at}")
+        lines.append(f":clock3: {text.name(coming.say, min(100, reader.most))}: {at}")
     shown = [blocks.section(text.cut("\n".join(lines), text.SECTION))]
     if buttons := _buttons(env, reader):
         shown.append({"type": "actions", "block_id": f"env:{env.name}", "elements": buttons})
@@ -153,7 +163,7 @@ def _buttons(env: Standing, reader: _Reader) -> list[Block]:
     return found
 
 
-def _recent(board: Board) -> list[Block]:
+def _recent(board: Board, reader: _Reader) -> list[Block]:
     if not board.recent:
         return [blocks.section("nothing was asked yet; `/packlead help` says what can be")]
     rows = []
@@ -163,12 +173,12 @@ def _recent(board: Board) -> list[Block]:
             took = f", {words.duration(max(0.0, o.finished - o.started))}"
         sign = SIGNS.get(o.state, SIGNS["waiting"])
         at = text.date(o.created, "{date_short_pretty} {time}")
-        rows.append(f"{sign} {_said(o)}{took}, {at}")
+        rows.append(f"{sign} {_said(o, reader)}{took}, {at}")
     return [blocks.section(page) for page in text.pages(rows, most=4)]
 
 
-def _said(operation: Operation) -> str:
-    line, person = text.name(operation.line, SUBJECT), text.name(operation.person, 80)
+def _said(operation: Operation, reader: _Reader) -> str:
+    line, person = text.name(operation.line, reader.most), text.name(operation.person, 40)
     return f"#{operation.number} {line}, {person}"
 
 

@@ -11,6 +11,9 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -21,8 +24,10 @@ from bot.links import Pass
 from bot.store import Operation, Store
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
-PAGE = 200  # entries; one may hold 8,000 characters
+PAGE, PAGES = 50, 800  # entries at first, and at most: as many as hold about as much as LARGE
+LARGE = 200_000  # characters
 LOOK_SECONDS = 0.3
 QUIET_SECONDS = 15.0  # after which a comment keeps a silent stream open
 READERS = 200  # at the same time
@@ -37,6 +42,8 @@ class Streams:
         self._newest = 0
         self._news = asyncio.Condition()
         self._looking: asyncio.Task[None] | None = None
+        # One thread: however many read, no more than one page is being read for them.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="pages")
 
     async def log(
         self, request: web.Request, operation: Operation, seen: Pass
@@ -89,16 +96,23 @@ class Streams:
 
     async def pages(self, id: str, after: int) -> AsyncIterator[list[Entry]]:
         """Yield an operation's entries after one, a page at a time."""
+        most = PAGE
         while True:
-            page = await asyncio.to_thread(self.store.entries, id, after, PAGE)
+            page = await self._ask(self.store.entries, id, after, most)
             if page:
                 yield page
                 after = page[-1].number
-            if len(page) < PAGE:
+            if len(page) < most:
                 return
+            size = sum(len(str(getattr(entry.event, "text", ""))) + 100 for entry in page)
+            most = max(10, min(PAGES, most * LARGE // size))
+
+    async def _ask(self, verb: Callable[..., T], *arguments: Any) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, partial(verb, *arguments))
 
     async def _over(self, id: str) -> bool:
-        operation = await asyncio.to_thread(self.store.get, id)
+        operation = await self._ask(self.store.get, id)
         return operation is None or not operation.live
 
     @contextlib.asynccontextmanager
@@ -132,7 +146,7 @@ class Streams:
         """Look for news as long as somebody reads."""
         while self.readers:
             try:
-                newest = await asyncio.to_thread(self.store.newest_entry)
+                newest = await self._ask(self.store.newest_entry)
             except Exception:
                 log.exception("looking for news")
                 newest = self._newest

@@ -2,7 +2,8 @@
 
     app_key: step=look    whether the host has it already; registers `stands`
     app_key: step=give    the host's env file gets it, the services restart with it and are well
-    app_key: step=tell    what `give` said, which no_log has kept to itself
+    app_key: step=all     its env file gets all of packlead_keys; nothing restarts yet
+    app_key: step=tell    what `give` or `all` said, which no_log has kept to itself
 
 The value is asked of AWS by name and version, and goes to the host over the pipe of ssh: it is in
 no variable, no argument of a program and no file but the host's own. What happens there is a step
@@ -29,7 +30,7 @@ from bot.adapters.aws.manager import Manager
 from bot.errors import BotError
 
 STORES = {"ssm": Parameters, "secretsmanager": Manager}
-STEPS = {"look": "look_at_key", "give": "key"}
+STEPS = {"look": "look_at_key", "give": "key", "all": "keys"}
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -51,10 +52,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not self._is_pipelining_enabled("new"):
             return {"failed": True, "msg": "pipelining is off: the value would lie in a file"}
         try:
-            value = fetched(host)
+            brought = all_of(host) if step == "all" else one_of(host)
         except BotError as error:
             return {"trouble": error.text, "output": error.hint, "stands": False}
-        arguments = {**given, "step": STEPS[step], "key": host["packlead_key"], "value": value}
+        arguments = {**given, "step": STEPS[step], **brought}
         answer = self._execute_module("release", module_args=arguments, task_vars=host)
         if answer.get("failed"):
             text = str(answer.get("msg") or "the host gave no answer")
@@ -63,14 +64,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return {key: answer[key] for key in kept if key in answer}
 
 
-def fetched(host: dict[str, Any]) -> str | None:
-    """Return the value of the version that all hosts come to; None where the key goes away."""
-    version, where = int(host["packlead_version"]), host["packlead_secrets"]
-    if not version:
-        return None
+def one_of(host: dict[str, Any]) -> dict[str, Any]:
+    """Return a key with the value to which all hosts come; None where it goes away."""
+    name, version = host["packlead_key"], int(host["packlead_version"])
+    where = host["packlead_secrets"]
+    value = store_of(host).value(where["path"], name, version) if version else None
+    return {"key": name, "value": value}
+
+
+def all_of(host: dict[str, Any]) -> dict[str, Any]:
+    store, where = store_of(host), host["packlead_secrets"]
+    named = [(str(key["name"]), int(key["version"])) for key in host["packlead_keys"]]
+    return {"values": {name: store.value(where["path"], name, version) for name, version in named}}
+
+
+def store_of(host: dict[str, Any]) -> Parameters | Manager:
     region = SimpleNamespace(aws=SimpleNamespace(region=host["packlead_region"]))
-    store = STORES[where["store"]](region)
-    return str(store.value(where["path"], host["packlead_key"], version))
+    return STORES[host["packlead_secrets"]["store"]](region)
 
 
 def told(result: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

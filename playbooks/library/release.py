@@ -207,6 +207,15 @@ class Steps:
         host.remember(environment=None)
         return {"changed": True, "said": said, "output": output}
 
+    def keys(self):
+        """Bring the application's environment up to date, before anything is started with it."""
+        held, values = environment(self.host), self.a["values"]
+        late = sorted(name for name in values if held.get(name) != values[name])
+        for name in late:
+            keep_environment(self.host, name, values[name])
+        said = f"{len(late)} of {len(values)} keys were not the newest: {', '.join(late)}"
+        return {"changed": bool(late), "output": said if late else "all keys are the newest"}
+
     def clean(self):
         """Keep the newest releases and what they need; take the others away."""
         host = self.host

@@ -88,7 +88,13 @@ def test_exactly_the_right_ones_of_500_go_in_nights_of_fifty(filled: Filled) -> 
     assert shelf.mistakes(cloud) == NOTHING
 
 
-@pytest.mark.parametrize("where", ["the same database", "a machine that knows nothing of it"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "the same database",
+        pytest.param("a machine that knows nothing of it", marks=pytest.mark.soak),
+    ],
+)
 def test_a_night_that_is_killed_between_image_and_snapshot_is_finished(
     filled: Filled, tmp_path: Path, where: str
 ) -> None:
@@ -106,6 +112,7 @@ def test_a_night_that_is_killed_between_image_and_snapshot_is_finished(
     Packlead(env, "run", f"prune {PROD}").ends(0).says(f"nothing to prune in {PROD}")
 
 
+@pytest.mark.soak
 def test_a_night_that_is_killed_between_two_images_is_finished(filled: Filled) -> None:
     cloud, shelf, env = filled(240)
     shelf.only(PROD)
@@ -115,6 +122,7 @@ def test_a_night_that_is_killed_between_two_images_is_finished(filled: Filled) -
     assert shelf.mistakes(cloud) == NOTHING
 
 
+@pytest.mark.soak
 def test_a_snapshot_that_somebody_made_an_image_of_stays(filled: Filled) -> None:
     cloud, shelf, env = filled(200)
     shelf.only(PROD)
@@ -126,6 +134,7 @@ def test_a_snapshot_that_somebody_made_an_image_of_stays(filled: Filled) -> None
     Packlead(env, "run", f"prune {PROD}").ends(0).says(f"nothing to prune in {PROD}")
 
 
+@pytest.mark.soak
 def test_what_is_asked_grows_with_pages_and_not_with_images(filled: Filled) -> None:
     asked: dict[int, Counter[str]] = {}
     for images in (60, 500, 1900):

@@ -1,7 +1,7 @@
 """Bench: what Packlead costs, and what it saves.
 
-    python -m tests.bench [pruning|push|roll|rollback|rotation|overhead|inventory|scaling|acks|idle]
-           [--runs 3]
+    python -m tests.bench [pages|pruning|push|roll|rollback|rotation|overhead|inventory|
+           scaling|acks|idle] [--runs 3]
 
 Prints a table; the exit status is 1 where something is lost that may never be, and where a figure
 could not be measured. A ratio or a size above what is wanted is only marked.
@@ -15,7 +15,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from tests.bench import acks, idle, overhead, pruning, push, roll, rollback, rotation, scaling
+from tests.bench import (
+    acks,
+    idle,
+    overhead,
+    pages,
+    pruning,
+    push,
+    roll,
+    rollback,
+    rotation,
+    scaling,
+)
 from tests.bench.bot import ROOT
 from tests.bench.inventory import LIMIT
 from tests.bench.table import Figure, show
@@ -33,6 +44,7 @@ def main() -> int:
         "idle": lambda: idle.measure(max(given.runs, 5)),
         "acks": lambda: acks.measure(given.runs),
         "inventory": lambda: inventory(given.runs),
+        "pages": lambda: pages.measure(given.runs),
         "pruning": lambda: pruning.measure(500),
         "push": lambda: push.measure(max(given.runs, 5)),
         "roll": lambda: roll.measure(given.runs),

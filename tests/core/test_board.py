@@ -85,6 +85,7 @@ def test_who_works_waits_asks_and_keeps(store: Store, config: Config, past: Past
     store.locks.take(Lock("prod", "ada", "a demo", NOW - 60, NOW + 60))
     store.locks.take(Lock("puppystream", "ada", "over", NOW - 60, NOW - 1))
     store.keep_note("freeze", "prod", vars(Freeze(NOW + 60, "the weekend", "ada")))
+    past.at = NOW
     seen = look(store, config)
     prod, puppy = seen["prod"], seen["puppystream"]
     assert prod.running and prod.running.id == runs.id and prod.health == "changing"

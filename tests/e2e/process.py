@@ -72,13 +72,17 @@ class Packlead:
         self, env: Mapping[str, str | None], *words: str, given: str | None = None
     ) -> None:
         whole = {**os.environ, **env, "COLUMNS": "1000"}
-        self.words, self._given = words, given  # what is piped into it
+        self.words = words
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bot", *words], cwd=ROOT, text=True,
             env={key: value for key, value in whole.items() if value is not None},
             stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        if self._process.stdin is not None and given is not None:
+            self._process.stdin.write(given)  # what is piped into it
+            self._process.stdin.close()
+            self._process.stdin = None
         self.out = self.errors = ""
 
     def stop(self) -> None:
@@ -97,7 +101,7 @@ class Packlead:
     def ends(self, status: int, seconds: float = 60) -> Packlead:
         """Wait for its end, which is with this exit status."""
         try:
-            self.out, self.errors = self._process.communicate(self._given, timeout=seconds)
+            self.out, self.errors = self._process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self.out, self.errors = self._process.communicate()

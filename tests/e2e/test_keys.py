@@ -151,3 +151,15 @@ def test_in_a_terminal_and_what_is_typed_wrong(world: World, ada: Person, key: s
     Packlead(world.lab.env, "run", line, given="").ends(1).says("the value is empty")
     Packlead(world.lab.env, "run", line, given="a\x1bb").ends(1).says("control characters")
     assert not found(world, [value, wrong])
+
+
+def test_a_host_from_an_older_image_has_the_newest_keys(world: World, ada: Person, key: str):
+    ada.says("/image prod web").ends("done")
+    value = "canary56x0123456789abcdef"
+    types(ada, f"/rotate-key {key} prod", value=value).ends("done")
+    ada.says("/scale prod web 3").ends("done")
+    assert "prodweb3" in world.hosts.names("prod")
+    everywhere(world, "prod", key, value)
+    down = ada.says("/scale prod web 2").ends("done")
+    down.is_told_in_full()
+    assert not found(world, [value])

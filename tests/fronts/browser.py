@@ -103,7 +103,8 @@ class Browser:
         return answer["result"].get("value")
 
     def until(self, script: str, what: str = "", seconds: float = PATIENCE) -> Any:
-        """Wait until an expression is true, and return it."""
+        """Wait until an expression is true, and return it; of an object only that it is there."""
+        script = f"(v => v && typeof v === 'object' ? true : v)({script})"
         end = time.monotonic() + seconds
         while True:
             try:

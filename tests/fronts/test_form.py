@@ -70,10 +70,10 @@ def test_who_may_not_gets_no_form(strict: Slack, running: Running, store: Store)
     assert not strict.views("U0BOB")
 
 
-def test_a_form_that_does_not_open_says_what_to_do(strict: Slack, running: Running):
-    strict.fault("views.open", "error", error="expired_trigger_id")
-    strict.command("U0ADA", "/rotate-key", "TWITTER_KEY prod")
-    said = strict.wait(lambda: [m.wording for m in strict.ephemerals("U0ADA")])
+def test_a_form_that_does_not_open_says_what_to_do(slack: Slack, running: Running):
+    slack.fault("views.open", "error", error="expired_trigger_id")
+    slack.command("U0ADA", "/rotate-key", "TWITTER_KEY prod")
+    said = slack.wait(lambda: [m.wording for m in slack.ephemerals("U0ADA")])
     assert "type it again: /rotate-key TWITTER_KEY prod" in said[-1]
 
 

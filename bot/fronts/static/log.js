@@ -385,5 +385,6 @@ stream.onmessage = (event) => {
 };
 stream.addEventListener("end", () => {
   stream.close();
+  draw();
   main.dataset.complete = "yes";
 });

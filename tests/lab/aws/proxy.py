@@ -135,7 +135,7 @@ class Proxy:
 
     async def _parameter(self, request: Request) -> Answer:
         if re.search(r"\{\{.*\}\}", request.params.get("Value", ""), re.DOTALL):
-            told = "Parameter value can't nest another parameter. Do not use \"{{}}\" in the value."
+            told = 'Parameter value can\'t nest another parameter. Do not use "{{}}" in the value.'
             raise Refusal("ValidationException", told)
         return await self.backend.send(request)
 
