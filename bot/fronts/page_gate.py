@@ -78,7 +78,7 @@ class Gate:
             return None, "This link has expired."
         return None, "This link was not made by Packlead." if any(
             told
-        ) else "Here one needs a link."
+        ) else "This page needs a link."
 
     def _remember(self, response: web.StreamResponse, seen: Pass, text: str) -> None:
         if seen.expires == HERE.expires:

@@ -6,9 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import jinja2
+from typing import TYPE_CHECKING, Any
 
 from bot import words
 from bot.board import Board
@@ -17,6 +15,9 @@ from bot.fronts import page_plots
 from bot.fronts.page_entries import state_of
 from bot.fronts.slack_text import clean, cut
 from bot.operations import Operation
+
+if TYPE_CHECKING:
+    import jinja2
 
 HERE = Path(__file__).parent
 STATIC = {"pages.css": "text/css", "board.js": "text/javascript", "log.js": "text/javascript",
@@ -77,6 +78,8 @@ def _version() -> str:
 
 @cache
 def _templates() -> jinja2.Environment:
+    import jinja2  # with the first page: most houses are asked for none for hours
+
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,

@@ -26,7 +26,9 @@ from bot.events import (
 )
 from bot.links import LIFE, Links
 from bot.store import Operation, Store
+from tests.fronts.conftest import Worker
 from tests.fronts.served import Served
+from tests.lab.slack import Slack
 
 KEY = b"k" * 40
 FAR = {"X-Forwarded-For": "203.0.113.9"}  # as a proxy on this machine says it
@@ -315,3 +317,26 @@ def test_without_slack_the_pages_are_served_all_the_same(config: Config, store: 
 
     asyncio.run(main())
     assert seen == [200, 200, 200]
+
+
+# -- from Slack ----------------------------------------------------------------------------------
+
+
+def test_a_card_has_the_link_to_its_log(
+    strict: Slack, launch, served: Served, store: Store, worker: Worker
+):
+    launch()
+    assert strict.command("U0ADA", "/deploy", "prod master").acked
+    operation = strict.wait(store.history)[0]
+    worker.begin(operation, Planned("deploy abc", (), (Step("s", "step"),)))
+
+    def link(wanted: str) -> str:
+        cards = [str(m.blocks) for m in strict.messages("C0PROD") if wanted in str(m.blocks)]
+        found = re.findall(r"<(https://packlead\.example\.org[^|>]*)\|log>", "".join(cards))
+        return found[0] if found else ""
+
+    first = strict.wait(lambda: link("deploy abc"))
+    answer = get(served, path_of(first), FAR)
+    assert answer.status == 200 and "deploy prod master" in answer.body
+    worker.end(operation, Done("prod runs abc"))
+    assert strict.wait(lambda: link("prod runs abc")) == first, "an edit leaves the link as it is"

@@ -252,3 +252,13 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def test_from_secrets_manager_as_well(world: World):
+    told = {**world.config.model_dump(), "secrets": {"store": "secretsmanager"}}
+    keys = Secrets(Config.model_validate(told), KEY, {"one": ODD}.get)
+    version = keys.put("prod", NAME, "one", "ada").version
+    where = {"store": "secretsmanager", "path": "/app/prod"}
+    assert world.play(version, packlead_secrets=where).ok
+    world.everywhere(ODD)
+    world.left_nowhere(ODD)
