@@ -27,7 +27,6 @@ OUTSIDE = {  # library: the only files that may know it
     "alembic": "bot/schema.py",
     "cryptography": "bot/sealed.py",
     "jinja2": "bot/fronts/page_views.py",
-    "prometheus_client": "bot/fronts/metrics_text.py",
     "pydantic": "bot/",
 }
 RECORDS = ("bot.adapters.records", "bot.adapters.aws.records")

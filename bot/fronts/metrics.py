@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bot import metrics
 from bot.counts import COUNTS, Counts
+from bot.fronts import metrics_text
 from bot.fronts.http import Route
 from bot.fronts.page_gate import HEADERS, bears, here
 from bot.store import Store
@@ -29,8 +30,6 @@ def routes(
     async def scrape(request: web.Request) -> web.Response:
         if not (here(request) or bears(request, token)):
             return web.Response(status=403, text=f"from here, or with {TOKEN}\n", headers=HEADERS)
-        from bot.fronts import metrics_text
-
         reading = await asyncio.to_thread(metrics.read, store)
         body = metrics_text.exposed(reading, counts, pushes or {})
         headers = {**HEADERS, "Content-Type": metrics_text.TYPE}

@@ -82,6 +82,14 @@ def test_what_stands_there(store: Store):
         assert line in told.splitlines(), f"{line}\nis not in\n{told}"
 
 
+def test_a_label_cannot_end_its_line(store: Store):
+    counts = Counts()
+    counts.slack_error('a"} 1\nevil 1', "back\\slash")
+    told = scraped(store, counts, {})[1]
+    row = r'packlead_slack_errors_total{kind="back\\slash",method="a\"} 1\nevil 1"} 1.0'
+    assert row in told.splitlines()
+
+
 def test_what_workers_count_outlives_them(store: Store):
     for _ in range(2):
         worker = Counts()
