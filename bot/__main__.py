@@ -32,7 +32,7 @@ from bot.command import find
 from bot.config import Config, load
 from bot.dispatcher import Dispatcher
 from bot.errors import BotError, Misconfigured
-from bot.store import Store
+from bot.store import Operation, Store
 
 if TYPE_CHECKING:
     from bot.adapters.github import GitHub, NoGitHub
@@ -109,7 +109,13 @@ class House:
         github = self.github()
         if isinstance(github, NoGitHub):
             return None
-        return Teller(store, github, Pen(store, self.data, "github"))
+        url = self.config.url.rstrip("/")
+
+        def page(operation: Operation) -> str:
+            """Return the address without a pass: it opens to who has one from Slack."""
+            return f"{url}/operations/{operation.number}" if url else ""
+
+        return Teller(store, github, Pen(store, self.data, "github"), page)
 
     def engine(self, store: Store, dispatcher: Dispatcher) -> Engine:
         from bot.adapters.ansible import Ansible
