@@ -66,6 +66,7 @@ def killed(cloud: lab.Aws, env: dict[str, str], at: str, skip: int) -> None:
     cloud.faults.clear()
 
 
+@pytest.mark.soak
 def test_exactly_the_right_ones_of_500_go_in_nights_of_fifty(filled: Filled) -> None:
     cloud, shelf, env = filled(500)
     old = sum(where == PROD for where in shelf.goes.values())

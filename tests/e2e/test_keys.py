@@ -82,6 +82,7 @@ def test_a_random_one_and_back_again(world: World, ada: Person, key: str):
     undone.is_told_in_full()
 
 
+@pytest.mark.soak
 def test_a_host_that_is_not_well_sends_all_back(world: World, ada: Person, key: str):
     good, bad = "canary50x0123456789abcdef", "revoked on prodweb2 canary51x0123456789abcdef"
     types(ada, f"/rotate-key {key} prod", value=good).ends("done")

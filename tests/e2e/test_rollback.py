@@ -128,6 +128,7 @@ def test_a_rollback_that_is_stopped_is_mended_and_the_next_one_aims_at_the_same(
         world.hosts.run(good, ENVIRONMENT)
 
 
+@pytest.mark.soak
 def test_what_cannot_come_back_is_refused_and_changes_nothing(world: World, ada: Person, good: str):
     failed = ada.says(f"/deploy {ENVIRONMENT} {world.lab.git.bad_build('exits')}", "C0PUPPY")
     failed.ends("failed").is_told_in_full()

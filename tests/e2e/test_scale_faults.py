@@ -55,6 +55,7 @@ def test_no_call_may_be_killed_or_lost_to_any_harm(world: World, ada: Person):
     }  # fmt: skip
 
 
+@pytest.mark.soak
 def test_the_minimum_serves_whatever_happens_on_the_way_down(world: World, ada: Person):
     aws, dice = world.lab.aws, random.Random(SEED)
     live = world.hosts.commit("prodweb1")

@@ -167,6 +167,7 @@ def test_the_bot_is_killed(world: World, ada: Person):
     shell.types("lucky", "there is no command")
 
 
+@pytest.mark.soak
 def test_the_connection_drops(world: World, ada: Person):
     shell = Shell(ada, "/shell prod a bad line").opens()
     shell.types("lucky = 7", "it printed nothing")
