@@ -154,6 +154,7 @@ def test_in_a_terminal_and_what_is_typed_wrong(world: World, ada: Person, key: s
     assert not found(world, [value, wrong])
 
 
+@pytest.mark.soak
 def test_a_host_from_an_older_image_has_the_newest_keys(world: World, ada: Person, key: str):
     ada.says("/image prod web").ends("done")
     value = "canary56x0123456789abcdef"
