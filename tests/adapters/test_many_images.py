@@ -92,7 +92,7 @@ def test_exactly_the_right_ones_of_500_go_in_nights_of_fifty(filled: Filled) -> 
 @pytest.mark.parametrize(
     "where",
     [
-        "the same database",
+        pytest.param("the same database", marks=pytest.mark.soak),
         pytest.param("a machine that knows nothing of it", marks=pytest.mark.soak),
     ],
 )

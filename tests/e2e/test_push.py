@@ -150,6 +150,7 @@ def test_an_old_webhook_that_comes_late(world: World, github: GitHub, push: Call
     world.hosts.run(new, "puppystream")
 
 
+@pytest.mark.soak
 def test_a_push_behind_a_lock(world: World, github: GitHub, ada: Person, push: Callable[..., str]):
     before, since = world.hosts.commits("puppystream"), newest(world)
     try:

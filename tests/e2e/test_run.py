@@ -85,6 +85,7 @@ def test_what_may_not_be_run(world: World, ada: Person, bob: Person):
     assert world.state() == before
 
 
+@pytest.mark.soak
 def test_cancel_and_time(world: World, ada: Person):
     run = ada.says(f"/run prod -- {LONG}")
     begins(run)
@@ -127,6 +128,7 @@ def test_the_connection_drops(world: World, ada: Person):
     run.ends("failed").has_card("the connection to prodmanager1 broke while manage.py bark")
 
 
+@pytest.mark.soak
 def test_two_at_a_time_and_none_in_the_way(world: World, ada: Person):
     first = ada.says(f"/run prod -- {LONG}")
     second = ada.says(f"/run prod -- {LONG}")

@@ -142,6 +142,7 @@ def test_a_terminal_that_is_closed(world: World, terminal: Open):
     channel(world, "the shell of ada: the terminal is gone, and the shell with it")
 
 
+@pytest.mark.soak
 def test_cancelled_from_slack(world: World, terminal: Open, ada: Any):
     shell = terminal(world.lab.env, "shell", "prod", "--reason", "forgotten at night")
     shell.shows(">>> ")
