@@ -141,7 +141,7 @@ def opened(secret: str, header: str) -> Ticket | None:
     try:
         told = json.loads(base64.urlsafe_b64decode(content + "=" * (-len(content) % 4)))
         ticket = Ticket(**told)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     texts = (ticket.environment, ticket.person, ticket.nonce, ticket.ref, ticket.commit)
     well = all(isinstance(t, str) for t in texts) and type(ticket.expires) in (int, float)

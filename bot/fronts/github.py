@@ -52,7 +52,7 @@ class GitHub:
         try:
             told = _payload(body, request.content_type)
             return web.json_response({"ok": True}) if event == "ping" else await self._push(told)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             log.warning("a signed webhook makes no sense: %s", event)
             return web.json_response({"error": "this is no push"}, status=400)
 
@@ -124,5 +124,9 @@ def _at(told: Json) -> str:
 
 
 def _nothing(why: str) -> web.Response:
-    """Answer that there is nothing to do: 204 has no body, so the word is in a header."""
-    return web.Response(status=204, headers={"X-Packlead": quote(why, safe=" /.:_-")[:300]})
+    """Answer that there is nothing to do: 204 has no body, so the word is in a header.
+
+    It repeats headers, which are not signed: what is no text in them must not be an error of ours.
+    """
+    said = quote(why, safe=" /.:_-", errors="replace")[:300]
+    return web.Response(status=204, headers={"X-Packlead": said})

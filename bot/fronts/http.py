@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from bot.errors import Misconfigured
 
@@ -14,6 +16,22 @@ LONGEST_BODY = 1024 * 1024
 
 Route = web.RouteDef
 Health = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+class _Unread(logging.Filter):
+    """Tells of what is no HTTP in a line. aiohttp shows a traceback, and what somebody sent."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.msg, record.args = "a request is no HTTP: %s", (type(error).__name__,)
+            record.exc_info, record.exc_text = None, None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
+
+
+wire = logging.getLogger(f"{__name__}.wire")
+wire.addFilter(_Unread())
 
 
 def application(health: Health, routes: Iterable[web.RouteDef] = ()) -> web.Application:
@@ -38,7 +56,7 @@ class Server:
 
     def __init__(self, app: web.Application, host: str = HOST, port: int = PORT) -> None:
         self.host, self.port = host, port
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=3.0)
+        self._runner = web.AppRunner(app, access_log=None, logger=wire, shutdown_timeout=3.0)
 
     @property
     def url(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,9 +23,15 @@ class Running:
     """The front in a thread of its own."""
 
     def __init__(
-        self, config: Config, store: Store, dispatcher: Dispatcher, environ: dict[str, str]
+        self,
+        config: Config,
+        store: Store,
+        dispatcher: Dispatcher,
+        environ: dict[str, str],
+        serve: Callable[..., Awaitable[None]] = front.serve,
     ) -> None:
         self.parts = (config, store, dispatcher, {"PORT": "0", **environ})
+        self.serve = serve
         self.url = ""
         self.failure: BaseException | None = None
         self._ready = threading.Event()
@@ -50,7 +56,7 @@ class Running:
     def _run(self) -> None:
         async def main() -> None:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            await front.serve(*self.parts, self._stop, self._ready.set, on_url=self._say)
+            await self.serve(*self.parts, self._stop, self._ready.set, on_url=self._say)
 
         try:
             asyncio.run(main())
