@@ -45,7 +45,7 @@ class Audience:
         self.tellers: dict[str, Teller] = {}
         self._seen, self._looked = 0, float("-inf")
         # On Postgres an entry may appear after one with a higher number: then all is read again.
-        self._late = not desk.store.url.startswith("sqlite")
+        self._late = not desk.store.alone
         self._whispers: list[tuple[Mapping[str, Any], str]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -176,7 +176,7 @@ class Pen:
         """Take it or keep it; False while somebody else has it."""
         if self._file is None and not self._lock():
             return False
-        return self.store.url.startswith("sqlite") or self._take_slot()
+        return self.store.alone or self._take_slot()
 
     def drop(self) -> None:
         if self._file is not None:

@@ -67,7 +67,7 @@ class Receiver:
         self.config, self.store, self.dispatcher = config, store, dispatcher
         self.directory, self.whisper, self.me, self.forms = directory, whisper, me, forms
         self.homes = homes
-        self.lane = Lane(1 if store.url.startswith("sqlite") else 8)
+        self.lane = Lane(1 if store.alone else 8)
         self._known: OrderedDict[str, None] = OrderedDict()
 
     def listen(self, app: AsyncApp) -> None:

@@ -360,12 +360,13 @@ def test_killed_between_saying_and_noting(strict: Slack, launch, worker: Worker,
 
 
 def test_two_machines_write_one_card(
-    strict: Slack, launch, config: Config, dispatcher, environ, worker: Worker, store: Store
+    strict: Slack, config: Config, dispatcher, environ, worker: Worker, store: Store
 ):
-    store.url = "postgresql://shared"  # as fronts see it: another machine may be there too
-    first = launch()
+    shared = Store(store.url, key=store.key)
+    shared.alone = False  # as fronts see it: another machine may be there too
+    first = Running(config, shared, dispatcher, environ).start()
     elsewhere = config.model_copy(update={"data": f"{config.data}-elsewhere"})
-    second = Running(elsewhere, store, dispatcher, environ).start()
+    second = Running(elsewhere, shared, dispatcher, environ).start()
     begun(strict, worker, HostReport("prodweb1", "runs 5d6e7f8"))
     operation = worker.newest()
     strict.wait(lambda: "prodweb1" in thread(strict))
@@ -373,4 +374,5 @@ def test_two_machines_write_one_card(
     worker.end(operation, Done("prod runs 5d6e7f8"))
     finished(strict, store, operation.id)
     second.stop()
+    shared.close()
     assert len(strict.messages("C0PROD")) == 1 and thread(strict).count("the plan") == 1
