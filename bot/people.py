@@ -104,7 +104,8 @@ class People:
         return any(w in ("*", speaker.name) or w in speaker.groups for w in who)
 
     def _add(self, attribute: str, id: str) -> str:
-        return f'add them to the config: [people.NAME] {attribute} = "{id}"' if id else ""
+        how = f'[people.NAME] {attribute} = "{id}"'
+        return f"who keeps its config can add you: {how}" if id else ""
 
 
 def _in(word: str, row: tuple[str, ...]) -> bool:

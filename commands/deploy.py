@@ -127,6 +127,8 @@ def plan(
     """Say what will be done: what comes, what is live where, in which order, how long."""
     lines = [f"comes: {commit.id} ({commit.ref}) {commit.subject}".rstrip()]
     lines += [f"live:  {line}" for line in standing(live)]
+    if all(item.commit == commit.id for item in live):
+        lines.append(f"{environment.name} runs {commit.short} already: this rolls it again")
     lines += said(way)
     lines.append(order(config, environment, hosts))
     seconds = estimate(past)

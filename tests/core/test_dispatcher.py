@@ -24,7 +24,7 @@ def test_a_deploy_is_accepted_once_however_often_it_comes(ask, store):
         (
             "U0NEW",
             "deploy prod",
-            "Packlead does not know you (slack U0NEW)\nadd them to the config",
+            "Packlead does not know you (slack U0NEW)\nwho keeps its config can add you: ",
         ),
     ],
 )
