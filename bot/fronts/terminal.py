@@ -14,7 +14,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from bot import words
+from bot import leaks, words
 from bot.dispatcher import Dispatcher, Request
 from bot.events import (
     Accepted,
@@ -38,6 +38,10 @@ from bot.store import Store
 
 POLL = 0.1
 MOST = 100_000  # bytes that are read of a value
+UNSAID = (
+    "your shell's history may keep the line: take it out there, and have that secret changed where "
+    "others could read it; rotate-key KEY ENV asks for a value without echo"
+)
 
 
 def run(line: str, dispatcher: Dispatcher, store: Store, work: Callable[[], bool]) -> int:
@@ -50,6 +54,9 @@ def run(line: str, dispatcher: Dispatcher, store: Store, work: Callable[[], bool
     # Of the process itself: USER and LOGNAME say whatever somebody sets them to.
     who = Who("terminal", pwd.getpwuid(os.getuid()).pw_name)
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
+    if warning := leaks.warning(line, UNSAID):
+        errors.print(Text(warning), soft_wrap=True)
+        return 1
     request = Request(f"terminal:{uuid.uuid4()}", line, who, {"kind": "terminal"})
     reply = dispatcher.ask(request)
     if reply.wanted and reply.wanted.environment:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.dispatcher import Dispatcher
 from bot.events import Done
+from bot.fronts import terminal
 from bot.fronts.slack_payloads import click
 from bot.store import Store
 from tests.fronts.conftest import Running, Worker
@@ -62,6 +64,16 @@ def test_what_a_button_says_passes():
     value = "approve 12 aB3dE6gH9kLmN2pQ5sT8"
     heard = click({"actions": [{"type": "button", "value": value, "action_id": "yes"}]})
     assert heard and heard.pressed
+
+
+def test_in_a_terminal(dispatcher: Dispatcher, store: Store, capsys: pytest.CaptureFixture[str]):
+    line = f"run prod -- manage.py settoken {TOKEN}"
+    assert terminal.run(line, dispatcher, store, lambda: False) == 1
+    out, errors = capsys.readouterr()
+    assert "that seems to hold a Slack token: nothing was done with it" in errors
+    assert "your shell's history may keep the line" in errors
+    assert "canary" not in out + errors
+    assert store.history() == [] and not held(Path(store.url.removeprefix("sqlite:///")))
 
 
 def told(slack: Slack, user: str) -> list[str]:
