@@ -164,8 +164,8 @@ class Parameter:
 
     @property
     def option(self) -> str:
-        """Its name as a flag; `for_` is a Python way to say `for`."""
-        return self.name.rstrip("_").replace("_", "-")
+        """Its name as a flag; `for_` and `_from` are Python ways to say `for` and `from`."""
+        return self.name.strip("_").replace("_", "-")
 
     @property
     def shown(self) -> str:
@@ -187,9 +187,10 @@ class Command:
     """A function of commands/, read once.
 
     `here`: answered at once, from nothing but the store. `takes_over`: deploys of its environment
-    that wait or run are cancelled as soon as it is accepted. `long`: it may take hours beside
-    others. `direct`: it is told in the direct messages of who asked. `value` says whether a call
-    needs a value that nobody may read, `looks` whether it changes nothing after all.
+    that wait or run are cancelled as soon as it is accepted, or approved. `long`: it may take hours
+    beside others, and change the application's data. `direct`: it is told in the direct messages of
+    who asked. `value` says whether a call needs a value that nobody may read, `looks` whether it
+    changes nothing after all.
     """
 
     name: str

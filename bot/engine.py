@@ -162,7 +162,7 @@ class Engine:
         where = Where()
         try:
             call, speaker = self.dispatcher.recall(operation)
-            if operation.exclusive:  # a lock that was taken while it waited; later ones let it run
+            if call.heeds_lock:  # a lock that was taken while it waited; later ones let it run
                 steps.run("heed lock", partial(self._heed_lock, operation))
             job = Job(
                 operation,

@@ -43,6 +43,11 @@ class Call:
         looks = self.arguments.get("dry_run") or self.command.looks(self.arguments)
         return self.command.changes and not looks
 
+    @property
+    def heeds_lock(self) -> bool:
+        """Whether a person's lock stops it: it changes the environment, or may change its data."""
+        return self.exclusive or self.command.long
+
 
 def normalise(text: str) -> str:
     """Undo what phones and chat clients do to a line."""

@@ -17,7 +17,8 @@ def lock(
 ) -> Progress[None]:
     """Keep an environment for yourself: nobody else deploys, scales or changes it meanwhile.
 
-    --for says for how long, as in 30m, 2h or 1d. What runs already runs on.
+    Nobody else runs a command or opens a shell there either, and no push deploys. --for says for
+    how long, as in 30m, 2h or 1d. What runs already runs on.
     """
     mine = job.history.take_lock(environment.name, reason, for_)
     now = job.now()

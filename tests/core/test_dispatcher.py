@@ -62,6 +62,8 @@ def test_a_locked_environment_says_by_whom_since_when_and_for_what(ask, store):
     reply = ask("U0ADA", "deploy prod master")
     assert reply.text == ("bob has kept prod for 2 min: moving the database\nask bob, or wait")
     assert not reply.ok and store.live() == []
+    for line in ("run prod -- migrate --list", "shell prod look at the dogs"):
+        assert ask("U0ADA", line).text == reply.text, "data is not changed behind it either"
     assert ask("U0ADA", "deploy prod --dry-run").ok, "looking does not need the lock"
     assert ask("U0ADA", "deploy puppystream").ok
 
