@@ -158,7 +158,7 @@ class Dispatcher:
             fit(value)
         if call.exclusive and not call.environment and call.command.value is not never:
             raise Misunderstood(f"{call.command.name} needs an ENV here", f"{call.line} ENV")
-        if call.exclusive and self.store.get(request.id) is None:
+        if call.heeds_lock and self.store.get(request.id) is None:
             self.heed_lock(call.environment, speaker.name, request.who.front)
             self._heed_release(call)
         operation, new = self.store.submit(
@@ -173,9 +173,8 @@ class Dispatcher:
             else request.audience,
             exclusive=call.exclusive,
             value=value,
+            takes_over=call.command.takes_over and self._may_stop(call, speaker),
         )
-        if new and call.command.takes_over:
-            self._take_over(operation)
         if new and operation.front in PUSHES:
             self.store.supersede(operation)
         text = f"{call.line}: accepted as #{operation.number}"
@@ -191,18 +190,46 @@ class Dispatcher:
             raise Busy(words.lock_line(lock, self.store.now()), f"ask {lock.person}, or wait")
 
     def _heed_release(self, call: Call) -> None:
-        """Raise Misunderstood for a release that never was: a slip must not stop a deploy."""
-        number = call.arguments.get("release")
-        if number is not None and self.store.releases.get(call.environment, number) is None:
-            raise Misunderstood(
-                f"{call.environment} has no release {number}",
-                f"releases {call.environment} shows them",
+        """Raise Misunderstood for a release that never was: a slip must not stop a deploy.
+
+        Raise Refused where what it should go back from is not the newest any more.
+        """
+        name, number = call.environment, call.arguments.get("release")
+        if number is not None and self.store.releases.get(name, number) is None:
+            raise Misunderstood(f"{name} has no release {number}", f"releases {name} shows them")
+        if (away := call.arguments.get("_from")) is not None:
+            self._heed_newest(name, away)
+
+    def _heed_newest(self, environment: str, number: str) -> None:
+        brought = self.store.get(number)
+        # A rollback that failed brought nothing: after it one goes back from the same.
+        newest = (
+            r
+            for r in self.store.releases.newest(environment)
+            if not (r.state == "failed" and r.ref.startswith("rollback to "))
+        )
+        last = next(newest, None)
+        if last is None or brought is None or last.operation != brought.id:
+            now = f": that is release {last.number} ({last.commit[:7]}) now" if last else ""
+            raise Refused(
+                f"what #{number} brought is not the newest of {environment}{now}",
+                f"releases {environment} shows them; rollback {environment} goes back from the "
+                "newest",
             )
 
-    def _take_over(self, operation: Operation) -> None:
-        for other in self.store.live(operation.environment):
-            if other.command == "deploy" and other.exclusive and other.number < operation.number:
-                self.store.cancel(other.id, operation.person)
+    def _may_stop(self, call: Call, speaker: Speaker) -> bool:
+        """Say whether deploys are stopped at once: in an emergency each minute counts.
+
+        Where somebody must say yes first, asking alone stops them for who may cancel them anyway;
+        for others the yes does.
+        """
+        environment = self.config.environments[call.environment]
+
+        def may(permission: str) -> bool:
+            return self.people.may(speaker, permission, environment.name)
+
+        forced = call.arguments.get("force") is not None and environment.force and may("force")
+        return environment.approval == "none" or forced or may("cancel")
 
     def _answer(self, call: Call, speaker: Speaker, request: Request) -> Reply:
         operation = Operation(

@@ -129,9 +129,12 @@ class History:
 
     def approve(self, asked: Operation, token: str) -> Operation | None:
         """Let what was asked about go on; None where it was answered already."""
-        by = self._job.speaker.name
+        by, known = self._job.speaker.name, self._job.commands.get(asked.command)
+        takes_over = bool(known and known.takes_over)
         return self._job.step(
-            "approve", lambda: self._store.approve(asked, token, by), Operation | None
+            "approve",
+            lambda: self._store.approve(asked, token, by, takes_over),
+            Operation | None,
         )
 
     def cancel(self, operation: Operation, where: str = "before it began") -> str:

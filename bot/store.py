@@ -75,10 +75,12 @@ class Store(Notes):
         exclusive: bool = False,
         parent: str = "",
         value: str | None = None,
+        takes_over: bool = False,
     ) -> tuple[Operation, bool]:
         """Record a request as an operation; False where its id is known already.
 
-        `value` is what its worker needs and nobody may read: it is sealed.
+        `value` is what its worker needs and nobody may read: it is sealed. With `takes_over` the
+        deploys that stand before it are cancelled.
         """
 
         def work(c: sa.Connection) -> tuple[Operation, bool]:
@@ -91,6 +93,8 @@ class Store(Notes):
             made = self._insert(c, row)
             if made and value is not None:
                 self.sealed.put(c, id, value)
+            if made and takes_over:
+                self._take_over(c, made)
             return (made, True) if made else (read_operation(c.execute(_by_id(id)).one()), False)
 
         return self.transact(work)
@@ -105,7 +109,9 @@ class Store(Notes):
 
         self.transact(work)
 
-    def approve(self, asked: Operation, token: str, by: str) -> Operation | None:
+    def approve(
+        self, asked: Operation, token: str, by: str, takes_over: bool = False
+    ) -> Operation | None:
         """Let a waiting operation go on as a new one; None where it was answered already."""
 
         def work(c: sa.Connection) -> Operation | None:
@@ -120,6 +126,8 @@ class Store(Notes):
             made = self._insert(c, row)
             if made:
                 self.sealed.move(c, asked.id, made.id)
+                if takes_over:
+                    self._take_over(c, made)
                 self._append(c, asked.id, "end", Done(f"{by} said yes: it is #{made.number} now"))
             return made
 
@@ -209,21 +217,7 @@ class Store(Notes):
     def cancel(self, id: str, by: str, where: str = "before it began") -> str:
         """Ask an operation to stop: cancelled (had not begun), cancelling, or too late."""
 
-        def work(c: sa.Connection) -> str:
-            if self._move(
-                c, id, ("waiting", "queued"), state="cancelled", cancelled_by=by,
-                finished=self.now(),
-            ):  # fmt: skip
-                self._append(c, id, "end", WasCancelled(by, where))
-                self.sealed.drop(c, id)
-                self.audit.add(c, "ended", id, {"state": "cancelled", "by": by})
-                return "cancelled"
-            if self._move(c, id, ("running",), cancelled_by=by):
-                self._append(c, id, "cancel", Note(f"{by} asks to stop"))
-                return "cancelling"
-            return "too late"
-
-        return self.transact(work)
+        return self.transact(lambda c: self._cancel(c, id, by, where))
 
     def supersede(self, newer: Operation) -> None:
         """Cancel what a newer push makes needless: older ones of the same line that still wait."""
@@ -267,6 +261,28 @@ class Store(Notes):
         )
 
     # -- below -----------------------------------------------------------------------------------
+
+    def _cancel(self, c: sa.Connection, id: str, by: str, where: str) -> str:
+        if self._move(
+            c, id, ("waiting", "queued"), state="cancelled", cancelled_by=by, finished=self.now()
+        ):
+            self._append(c, id, "end", WasCancelled(by, where))
+            self.sealed.drop(c, id)
+            self.audit.add(c, "ended", id, {"state": "cancelled", "by": by})
+            return "cancelled"
+        if self._move(c, id, ("running",), cancelled_by=by):
+            self._append(c, id, "cancel", Note(f"{by} asks to stop"))
+            return "cancelling"
+        return "too late"
+
+    def _take_over(self, c: sa.Connection, newer: Operation) -> None:
+        """Cancel the deploys before an operation, in the transaction that records it: whoever
+        reads of the one reads of the other, whatever ends in between."""
+        deploys = (operations.c.command == "deploy") & operations.c.exclusive
+        deploys &= operations.c.environment == newer.environment
+        deploys &= (operations.c.number < newer.number) & operations.c.state.in_(LIVE)
+        for row in c.execute(sa.select(operations.c.id).where(deploys)).all():
+            self._cancel(c, row.id, newer.person, f"#{newer.number} takes over")
 
     def _insert(self, c: sa.Connection, row: dict[str, Any]) -> Operation | None:
         """Insert an operation and the first entry of its log; None where its id is known."""

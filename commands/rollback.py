@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.adapters.aws.records import Instance
 from bot.adapters.records import Commit, Live
-from bot.command import Environment, Reason, ReleaseNumber, command
+from bot.command import Environment, OperationNumber, Reason, ReleaseNumber, command
 from bot.config import Config
 from bot.errors import BotError, Misunderstood, Refused
 from bot.events import Done, Note, Planned, Progress, Step
@@ -46,14 +46,17 @@ def rollback(
     environment: Environment,
     release: ReleaseNumber | None = None,
     *,
+    _from: OperationNumber | None = None,  # the dispatcher heeds it, before a deploy is stopped
     force: Reason | None = None,
 ) -> Progress[None]:
     """Bring a release back: the last one that was healthy, or the one of that number.
 
-    A deploy of the environment that runs or waits is cancelled first. Hosts switch as in a deploy;
-    nothing that was migrated is undone. Afterwards you keep the environment, so that a push does
-    not put back what went: unlock ENV gives it free. --force "REASON" passes over the environment's
-    policy, where its config lets you.
+    A deploy of the environment that runs or waits is cancelled first: at once, or where a yes is
+    needed and you may not cancel it, with that yes. Hosts switch as in a deploy; nothing that was
+    migrated is undone. Afterwards you keep the environment, so that a push does not put back what
+    went: unlock ENV gives it free. --from OPERATION goes back only while what that deploy brought
+    is the newest, as its button does; --force "REASON" passes over the environment's policy, where
+    its config lets you.
     """
     name = environment.name
     hosts = choose(job.aws.fleet(name), None)

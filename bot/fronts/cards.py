@@ -276,11 +276,12 @@ def _buttons(story: Story, commands: Collection[str]) -> list[Block]:
     if story.state in ("failed", "cancelled") and story.operation.exclusive:
         ask = blocks.confirm("Do it again?", operation.line, "Do it again", "Leave it")
         found.append(blocks.button("once:retry", "Retry", operation.line, "", ask))
-    if "rollback" in commands and operation.command == "deploy" and operation.exclusive:
-        line = f"rollback {operation.environment}"
-        ask = blocks.confirm(
-            "Roll back?", f"{line}: the release before comes back.", "Roll back", "No"
-        )
+    # One that touched no host has nothing to go back from.
+    began = any(t.state != "pending" for t in story.tasks.values() if t.id != "ci")
+    if "rollback" in commands and operation.command == "deploy" and operation.exclusive and began:
+        line = f"rollback {operation.environment} --from {number}"
+        said = f"what {number} brought to {operation.environment} goes, the release before comes"
+        ask = blocks.confirm("Roll back?", f"{said} back.", "Roll back", "No")
         found.append(blocks.button("once:rollback", "Roll back", line, "danger", ask))
     return found
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from bot.adapters.aws.records import Instance
 from bot.adapters.records import Live
-from bot.config import Config
+from bot.config import Config, Permission
+from bot.dispatcher import Dispatcher, Reply, Request
 from bot.errors import Misunderstood, Refused
+from bot.events import Done, Question, WasCancelled
+from bot.people import Who
 from bot.store import Release, Store
 from commands.prune import kept_releases
 from commands.releases import places, row, strangers
@@ -143,6 +148,86 @@ def test_types_without_services_are_not_restarted():
     assert serving(config, both) == both[:1]
     with pytest.raises(Refused, match="manager has no services to restart\ntypes with services"):
         serving(config, both[1:])
+
+
+@pytest.fixture
+def guarded(config: Config, known, store: Store):
+    """A house whose prod wants a second person's yes; whoever says a line is returned its reply."""
+    prod = config.environments["prod"].model_copy(
+        update={"approval": "approve", "approvers": ("bob",), "force": True}
+    )
+    eve = Permission(who=("eve",), may=("deploy", "rollback"), on=("prod",))
+    changes = {
+        "environments": {**config.environments, "prod": prod},
+        "permissions": (*config.permissions, eve),
+    }
+    dispatcher = Dispatcher(config.model_copy(update=changes), known, store)
+    numbers = count()
+
+    def ask(user: str, line: str) -> Reply:
+        who = Who("slack", user, "T0LAB")
+        return dispatcher.ask(Request(f"request-{next(numbers)}", line, who, {}))
+
+    return ask
+
+
+def test_who_may_not_cancel_stops_no_deploy_by_asking_for_a_rollback(guarded, store: Store):
+    deploy = guarded("U0ADA", "deploy prod master").operation
+    store.begin(deploy)
+    assert guarded("U0EVE", "cancel").text.startswith("eve may not cancel")
+    back = guarded("U0EVE", "rollback prod")
+    assert store.get(deploy).cancelled_by == "", "nobody has said yes to it"
+    assert store.entries(back.operation)[0].event.behind == "#1", "it waits its turn to ask"
+    forced = guarded("U0EVE", 'rollback prod --force "the site is down"')
+    assert forced.ok and store.get(deploy).cancelled_by == "", "and she may not force"
+    store.end(deploy, "done", Done("prod runs it"))
+
+    store.begin(back.operation)
+    store.ask(back.operation, Question("sure?", "t", (), True, ("bob",), store.now() + 900))
+    later = guarded("U0ADA", "deploy prod master").operation
+    assert guarded("U0BOB", "approve 2 t").ok
+    assert store.get(later).cancelled_by == "eve", "the yes is what stops it"
+
+
+def test_who_may_cancel_stops_it_at_once(guarded, store: Store):
+    deploy, waits = (guarded("U0ADA", "deploy prod master").operation for _ in range(2))
+    store.begin(deploy)
+    assert guarded("U0ADA", "rollback prod").ok
+    assert store.get(deploy).cancelled_by == "ada"
+    assert store.get(waits).state == "cancelled"
+    assert store.entries(waits)[-1].event == WasCancelled("ada", "#3 takes over")
+
+
+def test_a_rollback_is_accepted_with_what_it_stops_or_not_at_all(ask, store: Store):
+    deploy = ask("U0ADA", "deploy prod master").operation
+    store.begin(deploy)
+    refuse = "create trigger no before update of cancelled_by on operations begin {} end"
+    with store.engine.begin() as c:
+        c.exec_driver_sql(refuse.format("select raise(abort, 'the disk is full');"))
+    assert not ask("U0ADA", "rollback prod").ok
+    assert [o.id for o in store.live()] == [deploy], "and it waits behind nothing"
+
+
+def test_a_card_rolls_back_from_what_it_brought_and_from_nothing_newer(ask, store: Store):
+    first, second = (ask("U0ADA", "deploy prod master").operation for _ in range(2))
+    for operation, commit in ((first, "a"), (second, "b")):
+        store.releases.begin("prod", operation, commit * 40, "master", "", "ada")
+        store.releases.end(operation, "healthy")
+        store.end(operation, "done", Done("prod runs it"))
+    runs = ask("U0ADA", "deploy prod master").operation
+    refused = ask("U0ADA", "rollback prod --from #1").text
+    assert refused.startswith(
+        "what #1 brought is not the newest of prod: that is release 2 (bbbbbbb) now"
+    )
+    assert "has no release" not in refused and "rollback prod goes back" in refused
+    assert not ask("U0ADA", "rollback prod --from #77").ok
+    assert store.get(runs).state == "queued", "a refused one stops nothing"
+    back = ask("U0ADA", "rollback prod --from #2")
+    assert back.ok and store.get(runs).state == "cancelled"
+    store.releases.begin("prod", back.operation, "a" * 40, "rollback to 1", "", "ada")
+    assert not ask("U0ADA", "rollback prod --from #2").ok, "it is on its way already"
+    store.releases.end(back.operation, "failed")
+    assert ask("U0ADA", "rollback prod --from #2").ok, "one that failed is tried again"
 
 
 def test_a_slip_in_the_number_takes_nothing_over(ask, store: Store):

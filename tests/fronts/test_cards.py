@@ -19,6 +19,7 @@ from bot.events import (
     Step,
     StepEnded,
     StepProgress,
+    StepStarted,
     Stopped,
 )
 from bot.fronts import cards
@@ -115,10 +116,14 @@ def test_buttons_are_those_that_are_valid_now():
 
     assert labels(story()) == ["cancel #12"]
     assert labels(story(cancelled_by="ada")) == []
-    assert labels(story(Done("well"))) == ["rollback prod"]
-    assert labels(story(Stopped("ill"))) == ["deploy prod master", "rollback prod"]
+    begun = Planned("deploy", steps=(Step("prepare", "prepare"),)), StepStarted("prepare")
+    assert labels(story(*begun, Done("well"))) == ["rollback prod --from #12"]
+    assert labels(story(*begun, Stopped("ill"))) == [
+        "deploy prod master", "rollback prod --from #12"
+    ]  # fmt: skip
+    assert labels(story(Stopped("it is frozen"))) == ["deploy prod master"], "nothing to go back to"
     assert labels(story(Question("sure?", "t"))) == ["approve #12 t", "reject #12"]
-    assert cards._buttons(story(Done("well")), ("cancel",)) == []
+    assert cards._buttons(story(*begun, Done("well")), ("cancel",)) == []
 
 
 def test_a_long_plan_is_folded():
