@@ -12,10 +12,12 @@ from bot.words import duration, lock_line
 def locks(job: Job) -> Progress[None]:
     """Show who keeps which environment, since when and what for, and what runs in the others."""
     now = job.now()
-    lines = [lock_line(held, now) for held in job.history.locks()]
+    lines = [
+        lock_line(held, now) for held in job.history.locks() if job.may("status", held.environment)
+    ]
     lines += [
         f"#{o.number} {o.line}, by {o.person}, {o.state} since {duration(now - o.created)}"
         for o in job.history.live()
-        if o.exclusive
+        if o.exclusive and job.may("status", o.environment)
     ]
     yield Answered(tuple(lines) or ("no environment is locked, and nothing runs",))

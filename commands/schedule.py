@@ -19,7 +19,8 @@ LATE = 120.0  # seconds after which a time that has passed means that no clock r
 @command(permission="status", here=True)
 def schedule(job: Job) -> Progress[None]:
     """Show what runs by itself: when next, in your time zone, what, and how the last run ended."""
-    rows = job.config.schedule
+    unseen = {name for name in job.config.environments if not job.may("status", name)}
+    rows = [row for row in job.config.schedule if not unseen & set(row.say.split())]
     if not rows:
         yield Answered(("nothing runs by itself; [[schedule]] in the config would",))
         return

@@ -134,7 +134,10 @@ class SlackDirectory:
         except No as error:
             log.error("user group %s: %s; it counts as empty", group, error)
             return frozenset()
-        return frozenset(map(str, answer.get("users") or ()))
+        members = answer.get("users")
+        if not isinstance(members, list):
+            raise Away(f"user group {group}: Slack's answer makes no sense")
+        return frozenset(map(str, members))
 
     async def _ask_user(self, user: str) -> str:
         try:
@@ -143,12 +146,13 @@ class SlackDirectory:
             log.error("user %s: %s; they count as gone", user, error)
             return "gone"
         found = answer.get("user")
-        known = found if isinstance(found, dict) else {}
-        self._zones[user] = str(known.get("tz") or "")
-        return self._status_of(known)
+        if not isinstance(found, dict) or found.get("id") != user:
+            raise Away(f"user {user}: Slack's answer makes no sense")
+        self._zones[user] = str(found.get("tz") or "")
+        return self._status_of(found)
 
     def _status_of(self, user: Mapping[str, Any]) -> str:
-        if user.get("deleted", not user):
+        if user.get("deleted"):
             return "gone"
         if user.get("is_bot") or user.get("is_workflow_bot"):
             return "bot"

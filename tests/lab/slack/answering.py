@@ -16,9 +16,12 @@ from tests.lab.slack.records import Call, Json, SlackError
 class Failing(Exception):
     """No proper answer: a bare HTTP status, or (0) a connection that is cut."""
 
-    def __init__(self, fault: str, status: int, retry_after: int = 1) -> None:
+    def __init__(
+        self, fault: str, status: int, retry_after: int = 1, text: str = "upstream request failed"
+    ) -> None:
         super().__init__(fault or str(status))
         self.fault, self.status, self.retry_after = fault, status, retry_after
+        self.text = text
 
 
 def _always_fine(error: SlackError) -> int:
@@ -64,6 +67,8 @@ async def _misbehave(hub: Hub, call: Call) -> None:
         raise Failing(fault.kind, int(fault.kind), fault.retry_after)
     if fault.kind == "dropped":
         raise Failing(fault.kind, 0)
+    if fault.kind == "nonsense":
+        raise Failing(fault.kind, 200, text=fault.text)
     if fault.kind == "slow":
         await asyncio.sleep(fault.delay)
     if fault.kind == "error":
@@ -82,7 +87,7 @@ def _failed(request: web.Request, call: Call, failing: Failing) -> web.Response:
         call.answer = {"ok": False, "error": "ratelimited"}
         headers = {"Retry-After": str(failing.retry_after)}
         return web.json_response(call.answer, status=429, headers=headers)
-    return web.Response(status=failing.status, text="upstream request failed")
+    return web.Response(status=failing.status, text=failing.text)
 
 
 def _cut(request: web.Request) -> web.Response:

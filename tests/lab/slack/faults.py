@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.lab.slack.records import Json
 
-KINDS = ("429", "500", "503", "lost", "dropped", "slow", "invalid_blocks", "error")
+KINDS = ("429", "500", "503", "lost", "dropped", "slow", "invalid_blocks", "error", "nonsense")
 
 
 @dataclass
@@ -23,6 +23,7 @@ class Fault:
     retry_after: int = 1  # 429: what the answer says
     error: str = ""  # error: Slack's word for it
     types: tuple[str, ...] = ()  # invalid_blocks: which types of blocks; none means all
+    text: str = "<html>ok</html>"  # nonsense: what is answered, with status 200
     count: int = 0
     cleared: bool = False
 
@@ -62,6 +63,7 @@ class Faults:
         retry_after: int = 1,
         error: str = "",
         types: tuple[str, ...] = (),
+        text: str = "<html>ok</html>",
     ) -> Fault:
         if kind not in KINDS:
             raise ValueError(f"no fault {kind!r}: there are {', '.join(KINDS)}")
@@ -70,7 +72,7 @@ class Faults:
         if times is None and seconds is None and kind != "invalid_blocks":
             times = 1
         until = None if seconds is None else time.monotonic() + seconds
-        rule = Fault(method, kind, times, until, delay or 1.0, retry_after, error, types)
+        rule = Fault(method, kind, times, until, delay or 1.0, retry_after, error, types, text)
         self.rules.append(rule)
         return rule
 

@@ -15,10 +15,15 @@ NO_ANSWER = {"": "We had some trouble connecting. Try again?"}
 
 
 async def submit(hub: Hub, user: str, values: Json, view_id: str = "") -> Delivery:
-    """Fill in the top form of a person and send it off. Mistakes Slack's own client finds raise."""
+    """Fill in the top form of a person and send it off. Mistakes Slack's own client finds raise.
+
+    By its id it may be the form of somebody else, which only an attacker would find a way to send.
+    """
     person = hub.person(user)
     stack = hub.views.stacks.get(user) or []
     view = next((view for view in stack[::-1] if not view_id or view["id"] == view_id), None)
+    if view is None and view_id:
+        view = hub.views.find(view_id)
     if view is None:
         raise LookupError(f"{user} has no form open {view_id}".rstrip())
     state = state_values(view["blocks"], values)

@@ -28,6 +28,7 @@ class User:
     is_ultra_restricted: bool = False
     is_stranger: bool = False
     is_admin: bool = False
+    is_owner: bool = False
 
     def as_slack(self) -> dict[str, object]:
         body: dict[str, object] = {
@@ -51,7 +52,7 @@ class User:
             return body | {"is_stranger": True}
         return body | {
             "is_admin": self.is_admin,
-            "is_owner": False,
+            "is_owner": self.is_owner,
             "is_primary_owner": False,
             "is_restricted": self.is_restricted,
             "is_ultra_restricted": self.is_ultra_restricted,

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from tests.lab.slack import composer, filling, verbs
 from tests.lab.slack.faults import Fault
 from tests.lab.slack.manifest import validate_manifest
+from tests.lab.slack.people import Channel, User
 from tests.lab.slack.records import Delivery, Json
 from tests.lab.slack.seen import Seen
 from tests.lab.slack.signing import sign
@@ -29,6 +30,18 @@ class Slack(Seen):
 
         async def together() -> list[Delivery]:
             asked = (verbs.command(self._hub, *one) for one in given)
+            return list(await asyncio.gather(*asked))
+
+        return self._run(together())
+
+    def presses(self, given: list[tuple[str, str, str]]) -> list[Delivery]:
+        """Many presses at the same instant: (user, what the button says, channel) each.
+
+        The button is one of the app's, on a message in the channel; without one, in App Home.
+        """
+
+        async def together() -> list[Delivery]:
+            asked = (verbs.press(self._hub, *one) for one in given)
             return list(await asyncio.gather(*asked))
 
         return self._run(together())
@@ -71,6 +84,27 @@ class Slack(Seen):
 
     def open_home(self, user: str) -> Delivery | None:
         return self._run(verbs.open_home(self._hub, user))
+
+    # who is there
+
+    def meet(self, user: User, group: str = "") -> None:
+        """Have somebody join the workspace, and a user group of it."""
+        with self._workspace.lock:
+            self._workspace.users[user.id] = user
+            if group:
+                held = self._workspace.groups[group]
+                held["users"] = [*held["users"], user.id]  # type: ignore[misc]
+        self._workspace.changed()
+
+    def found(self, channel: Channel) -> None:
+        """Make a channel."""
+        with self._workspace.lock:
+            self._workspace.channels[channel.id] = channel
+        self._workspace.changed()
+
+    def direct(self, user: str) -> str:
+        """Return the channel of somebody's direct messages with the app."""
+        return self._workspace.dm(user).id
 
     # how Slack misbehaves
 

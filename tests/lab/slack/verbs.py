@@ -8,6 +8,7 @@ from tests.lab.slack import chat, payloads
 from tests.lab.slack.checks import refuse
 from tests.lab.slack.choices import chosen
 from tests.lab.slack.hub import Hub
+from tests.lab.slack.people import BOT, BOT_USER
 from tests.lab.slack.records import Delivery, Json, Message, SlackError, elements_of
 from tests.lab.slack.tickets import ResponseUrl
 from tests.lab.slack.views import snapshot
@@ -81,6 +82,28 @@ async def click(
     if not delivery.acked:
         hub.workspace.tell_privately(user, room.id, "This app did not answer. Try again?")
     return delivery
+
+
+async def press(hub: Hub, user: str, value: str, channel: str) -> Delivery:
+    """Press a button of the app that holds this value, in a channel or else in App Home."""
+    person, action = hub.person(user), {
+        "type": "button", "action_id": "say:it", "block_id": "it", "value": value,
+        "action_ts": hub.workspace.new_ts(),
+    }  # fmt: skip
+    trigger = hub.tickets.trigger(user)
+    if channel:
+        room = hub.workspace.channel(channel)
+        card = Message(channel, hub.workspace.new_ts(), BOT_USER, bot_id=BOT)
+        url = hub.response_url(user, channel, card.ts, False, "")
+        body = payloads.block_actions(
+            person, trigger, action, message=card, channel=room, response_url=url
+        )
+    else:
+        view = {"id": "V0HOME", "type": "home", "callback_id": "", "blocks": []}
+        body = payloads.block_actions(person, trigger, action, view=view)
+    return await hub.courier.deliver(
+        Delivery("interactive", body, user=user, channel=channel, trigger_id=trigger)
+    )
 
 
 async def open_home(hub: Hub, user: str) -> Delivery | None:
