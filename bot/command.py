@@ -149,6 +149,7 @@ Until = Annotated[str, Kind("until", read_until)]
 When = Annotated[str, Kind("WHEN", read_word)]
 Words = Annotated[tuple[str, ...], Kind("-- COMMAND", read_words, exact=True)]
 Token = Annotated[str, Kind("TOKEN", read_word)]
+Name = Annotated[str, Kind("NAME", read_word)]
 CommandName = Annotated[str, Kind("COMMAND", read_word)]
 
 

@@ -189,6 +189,7 @@ class Person(Model):
     slack: str = Field("", pattern=r"^([UW][A-Z0-9]+)?$")
     unix: str = ""
     github: str = ""
+    git: tuple[str, ...] = ()  # addresses of their commits: who wrote what goes out is mentioned
 
 
 class Permission(Model):

@@ -105,6 +105,14 @@ class Note(Event):
 
 
 @dataclass(frozen=True)
+class Called(Event):
+    """A sentence that ends in people who should notice it, by their names in the config."""
+
+    text: str
+    people: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Answered(Event):
     """The answer of a command that only looks: lines of text, fixed width where `table` is set."""
 
@@ -193,6 +201,7 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
     for kind in (
         Accepted, Planned, StepStarted, StepProgress, StepEnded, HostReport, Output, Note, Answered,
         Question, Done, Stopped, WasCancelled, Opened, Typed, Printed, Shown,
+        Called,
     )
 }  # fmt: skip
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.adapters.records import Commit, Live
+from bot.adapters.records import Coming, Commit, Live, Pull
+from bot.config import Config
 from bot.errors import BotError
 from bot.words import count, listed
 
@@ -45,24 +46,51 @@ class Going:
     removed: tuple[Commit, ...] = ()
     files: tuple[str, ...] = ()
     url: str = ""
+    pulls: tuple[Pull, ...] = ()
+    people: tuple[str, ...] = ()  # who of the config wrote what comes
 
 
 def going(job: Job, live: Sequence[Live], commit: Commit) -> Going:
     """Read what a commit brings to where most hosts are; nothing where git cannot tell."""
-    known = Counter(item.commit for item in live if item.commit).most_common(1)
-    if not known or known[0][0] == commit.id:
+    most = Counter(item.commit for item in live if item.commit).most_common(1)
+    if not most or most[0][0] == commit.id:
         return Going()
-    old = known[0][0]
+    old = most[0][0]
     try:
-        return Going(
-            old,
-            job.git.log(old, commit.id),
-            job.git.log(commit.id, old),
-            job.git.changed(old, commit.id),
-            job.github.compare_url(old, commit.id),
-        )
+        coming, removed = job.git.log(old, commit.id), job.git.log(commit.id, old)
+        files = job.git.changed(old, commit.id)
     except BotError:
         return Going()  # decoration: a plan without its commits is still a plan
+    known = more(job, old, commit.id, coming)
+    url = job.github.compare_url(old, commit.id)
+    wrote = people(job.config, coming, known.authors)
+    return Going(old, coming, removed, files, url, known.pulls, wrote)
+
+
+def more(job: Job, old: str, new: str, coming: Sequence[Commit]) -> Coming:
+    """Ask GitHub what git does not know of commits; nothing where it does not answer."""
+    if not coming:
+        return Coming()
+    try:
+        return job.github.coming(old, new, tuple(c.id for c in coming))
+    except BotError:
+        return Coming()
+
+
+def people(
+    config: Config, commits: Iterable[Commit], authors: Iterable[tuple[str, str]]
+) -> tuple[str, ...]:
+    """Return who of the config wrote commits: by the addresses in them, and as GitHub knows them.
+
+    Never by a name, which anybody may give themselves.
+    """
+    addresses = {c.email.lower() for c in commits} - {""}
+    accounts = {word.lower() for author in authors for word in author} - {""}
+    return tuple(
+        name
+        for name, person in config.people.items()
+        if person.github.lower() in accounts or addresses & {a.lower() for a in person.git}
+    )
 
 
 def kinds(files: Iterable[str]) -> dict[str, list[str]]:
@@ -74,18 +102,11 @@ def kinds(files: Iterable[str]) -> dict[str, list[str]]:
 
 
 def lines(way: Going) -> list[str]:
-    """Say all of it: what would be removed first, then what comes, and what kind of files."""
+    """Say all of it: what would be removed first, then what must not be missed, then commits."""
     told = []
     if way.removed:
         told.append(f"{count(len(way.removed), 'live commit')} would be REMOVED:")
         told += [f"  - {one(commit)}" for commit in way.removed[:SHOWN]]
-    if way.coming:
-        told.append(f"{count(len(way.coming), 'commit')}:")
-        told += [f"  {one(commit)}" for commit in way.coming[:SHOWN]]
-        if len(way.coming) > SHOWN:
-            told.append(f"  and {len(way.coming) - SHOWN} more")
-    if pulls := pull_requests(way.coming):
-        told.append(f"pull requests: {listed([f'#{number}' for number in pulls])}")
     sorted_files = kinds(way.files)
     for name in FLAGGED:
         if name in sorted_files:
@@ -94,6 +115,13 @@ def lines(way: Going) -> list[str]:
         told.append(f"files: {listed(rest)}")
     if way.url:
         told.append(f"compare: {way.url}")
+    if pulls := pull_requests(way):
+        told.append(f"pull requests: {listed(pulls)}")
+    if way.coming:
+        told.append(f"{count(len(way.coming), 'commit')}:")
+        told += [f"  {one(commit)}" for commit in way.coming[:SHOWN]]
+        if len(way.coming) > SHOWN:
+            told.append(f"  and {len(way.coming) - SHOWN} more")
     return told
 
 
@@ -102,7 +130,8 @@ def one(commit: Commit) -> str:
     return f"{commit.short} {commit.subject} ({commit.author})"
 
 
-def pull_requests(commits: Iterable[Commit]) -> list[int]:
-    """Return the numbers of the pull requests that subjects name, as GitHub writes them."""
-    found = [PULL.search(commit.subject) for commit in commits]
-    return sorted({int(m[1] or m[2]) for m in found if m})
+def pull_requests(way: Going) -> list[str]:
+    """Return the pull requests: those that GitHub tells of, and those that subjects name."""
+    found = [PULL.search(commit.subject) for commit in way.coming]
+    titles = {int(m[1] or m[2]): "" for m in found if m} | {p.number: p.title for p in way.pulls}
+    return [f"#{number} {titles[number][:80]}".rstrip() for number in sorted(titles)]

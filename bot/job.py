@@ -229,8 +229,14 @@ class Job:
 
         return self.step(f"hand over to {command}", work, Operation)
 
-    def tell_channel(self, environment: Environment, text: str, key: str = "tell") -> None:
-        """Tell something in an environment's channel, as an operation of its own for each key."""
+    def tell_channel(
+        self, environment: Environment, text: str, key: str = "tell", to: str = ""
+    ) -> None:
+        """Tell something in an environment's channel, as an operation of its own for each key.
+
+        `to` names somebody who should notice.
+        """
+        call = f"--to {shlex.quote(to)} " if to else ""
         mine = self.operation
         audience = {"user": "", **mine.audience, "kind": "slack", "channel": environment.channel}
         audience |= {"thread": "", "public": True, "direct": False}
@@ -238,7 +244,7 @@ class Job:
         def work() -> str:
             self._store.submit(
                 f"{mine.id}/{key}", command="tell",
-                line=f"tell {environment.name} {shlex.quote(normalise(text))}",
+                line=f"tell {environment.name} {call}{shlex.quote(normalise(text))}",
                 environment=environment.name, person=mine.person, front=mine.front,
                 audience=audience,
             )  # fmt: skip

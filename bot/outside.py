@@ -17,7 +17,17 @@ from bot.adapters.aws.records import (
     Target,
     Use,
 )
-from bot.adapters.records import Check, Commit, Deployment, Live, Outcome, Pull, Ran, Ready, Talked
+from bot.adapters.records import (
+    Check,
+    Coming,
+    Commit,
+    Deployment,
+    Live,
+    Outcome,
+    Ran,
+    Ready,
+    Talked,
+)
 from bot.events import Event
 from bot.frozen import Freeze
 
@@ -71,7 +81,7 @@ class Hosts(Protocol):
 
 class GitHub(Protocol):
     def checks(self, commit: str) -> tuple[Check, ...]: ...
-    def pulls(self, commit: str) -> tuple[Pull, ...]: ...
+    def coming(self, old: str, new: str, commits: tuple[str, ...]) -> Coming: ...
     def compare_url(self, old: str, new: str) -> str: ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.events import (
     Accepted,
     Answered,
+    Called,
     Done,
     Event,
     HostReport,
@@ -46,6 +47,8 @@ def say(event: Event) -> str:
             )
         case Note(text) | Opened(_, _, text):
             return text
+        case Called(text, people):
+            return f"{text} {listed(people)}"
         case Printed(_, text):
             return text.rstrip("\n")
         case Typed(person, text):

@@ -6,7 +6,7 @@ from bot.adapters.aws.records import Instance
 from bot.adapters.records import Commit, Live
 from bot.command import Environment, HostType, Reason, Ref, command
 from bot.config import Config
-from bot.events import Done, Note, Planned, Progress, Question, Step
+from bot.events import Called, Done, Note, Planned, Progress, Question, Step
 from bot.frozen import heed_freeze
 from bot.gate import gate
 from bot.going import Going, going, one
@@ -75,6 +75,8 @@ def deploy(
     if question := rewritten(job, environment, ref or environment.branch, commit):
         yield question
         return
+    if way.people:
+        yield Called("it brings commits of", way.people)
     release = job.history.begin_release(environment.name, commit)
     variables = {
         "commit": commit.id,
@@ -129,11 +131,11 @@ def plan(
     lines += [f"live:  {line}" for line in standing(live)]
     if all(item.commit == commit.id for item in live):
         lines.append(f"{environment.name} runs {commit.short} already: this rolls it again")
-    lines += said(way)
     lines.append(order(config, environment, hosts))
     seconds = estimate(past)
     if seconds is not None:
         lines.append(f"takes about {duration(seconds)}, as the last ones did")
+    lines += said(way)
     ci = (Step("ci", "wait for CI"),) if environment.ci == "wait" else ()
     prepare = Step("prepare", f"prepare {count(len(hosts), 'host')}")
     migrate = Step("migrate", "migrate the database")

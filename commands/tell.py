@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from bot.command import Environment, Reason, command
-from bot.events import Done, Planned, Progress
+from bot.command import Environment, Name, Reason, command
+from bot.events import Called, Done, Planned, Progress
 from bot.job import Job
 
 
 @command(permission="lock", hidden=True)
-def tell(_job: Job, environment: Environment, text: Reason) -> Progress[None]:
-    """Say something in an environment's channel."""
+def tell(
+    _job: Job, environment: Environment, text: Reason, *, to: Name | None = None
+) -> Progress[None]:
+    """Say something in an environment's channel; --to calls somebody."""
     yield Planned(text)
+    if to:
+        yield Called("this is for", (to,))
     yield Done(f"told in the channel of {environment.name}")

@@ -24,7 +24,6 @@ def unlock(job: Job, environment: Environment, *, steal: bool = False) -> Progre
     if held.person == job.speaker.name:
         yield Answered((f"{environment.name} is free",))
         return
-    job.tell_channel(
-        environment, f"{job.speaker.name} took {held.person}'s lock away: {held.reason}"
-    )
+    told = f"{job.speaker.name} took {held.person}'s lock away: {held.reason}"
+    job.tell_channel(environment, told, to=held.person)
     yield Answered((f"{environment.name} is free; {held.person} is told that you took it",))

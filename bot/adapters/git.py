@@ -11,13 +11,14 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bot.adapters.records import Commit
 from bot.errors import Failed, Misunderstood, Refused, did_you_mean
 
 HEX = re.compile(r"[0-9a-f]{7,40}")
-FORMAT = "%H%x1f%an%x1f%s"
+FORMAT = "%H%x1f%an%x1f%ae%x1f%s"
 MOST = 200  # commits that `log` returns
 
 
@@ -97,7 +98,7 @@ class Git:
         if "*" not in branches:
             on = self._told("branch", "--contains", id, "--format=%(refname:short)").split()
             _allowed(ref, on, branches)
-        return Commit(one.id, ref, one.subject, one.author)
+        return replace(one, ref=ref)
 
     def _remote(self, *names: str) -> dict[str, str]:
         which = ["--heads", "--tags"] if not names else []
@@ -167,8 +168,8 @@ def _allowed(ref: str, on: Sequence[str], patterns: tuple[str, ...]) -> None:
 
 
 def _commit(line: str) -> Commit:
-    id, author, subject = line.strip().split("\x1f")
-    return Commit(id, "", subject, author)
+    id, author, email, subject = line.strip().split("\x1f")
+    return Commit(id, "", subject, author, email)
 
 
 def _public(url: str) -> str:

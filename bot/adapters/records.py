@@ -13,6 +13,7 @@ class Commit:
     ref: str = ""
     subject: str = ""
     author: str = ""
+    email: str = ""
 
     @property
     def short(self) -> str:
@@ -94,6 +95,14 @@ class Pull:
     number: int
     title: str = ""
     url: str = ""
+
+
+@dataclass(frozen=True)
+class Coming:
+    """What GitHub knows of commits: their authors, as logins and ids, and their pull requests."""
+
+    authors: tuple[tuple[str, str], ...] = ()
+    pulls: tuple[Pull, ...] = ()
 
 
 @dataclass(frozen=True)

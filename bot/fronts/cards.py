@@ -7,12 +7,12 @@ people, git or hosts wrote is escaped, or stands where Slack knows no markup.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
 from bot import words
-from bot.events import Answered, Done, Output, Planned, Question, Shown, WasCancelled
+from bot.events import Answered, Called, Done, Output, Planned, Question, Shown, WasCancelled
 from bot.fronts import blocks
 from bot.fronts import slack_text as text
 from bot.fronts.blocks import Block
@@ -24,6 +24,7 @@ TASKS = 50
 DETAIL = 700  # of what happens now, or went wrong
 SHORT = 100  # of what is over, where there are not too many steps
 MANY = 20
+PLANNED = 24  # lines of a plan
 POST = 4  # blocks that one line of a thread may take
 
 COLUMNS = re.compile(r"\S {3,}\S")
@@ -72,17 +73,27 @@ def card(
     return message | {"blocks": blocks.within([*shown, _context(story, again, log)])}
 
 
-def post(lines: Sequence[Line], story: Story, style: Style, again: bool = False) -> Message:
-    """Return one message of the thread, made of one or more lines of the story."""
+def post(
+    lines: Sequence[Line],
+    story: Story,
+    style: Style,
+    again: bool = False,
+    people: Mapping[str, str] | None = None,
+) -> Message:
+    """Return one message of the thread, made of one or more lines of the story.
+
+    `people` are the ids in Slack of those whom it calls by their names.
+    """
+    who = people or {}
     said = "\n".join(words.say(line.event) for line in lines)
     if any(line.kind == "plan" for line in lines):
         said = f"the plan: {said}"
     mark = [f"({AGAIN})"] if again else []
     if style is Style.TEXT:
-        body = "\n".join([*(row for line in lines for row in _as_text(line, story)), *mark])
+        body = "\n".join([*(row for line in lines for row in _as_text(line, story, who)), *mark])
         return {"text": text.cut(body, text.TEXT) if body.strip() else "…"}
     message = {"text": _spoken("\n".join([said, *mark]))}
-    shown = [block for line in lines for block in _as_blocks(line, story)]
+    shown = [block for line in lines for block in _as_blocks(line, story, who)]
     if again:
         shown.append(blocks.small(mark))
     return message | {"blocks": blocks.within(shown)}
@@ -321,7 +332,7 @@ def _sentence(story: Story) -> str:
 # -- the thread ----------------------------------------------------------------------------------
 
 
-def _as_blocks(line: Line, story: Story) -> list[Block]:
+def _as_blocks(line: Line, story: Story, people: Mapping[str, str]) -> list[Block]:
     event = line.event
     match event:
         case Output(host, task, output):
@@ -329,7 +340,7 @@ def _as_blocks(line: Line, story: Story) -> list[Block]:
             tail = text.cut_front(text.clean(words.tail(output)), text.SECTION).strip()
             return [blocks.section(said), *([blocks.rich(tail)] if tail else [])]
         case Planned():
-            rows = [f"• {text.escape(row, 500)}" for row in text.fold(event.lines)]
+            rows = [f"• {text.escape(row, 300)}" for row in text.fold(event.lines, PLANNED)]
             return [
                 blocks.section(f"*the plan*: {text.escape(event.title, 500)}"),
                 *(blocks.section(page) for page in text.pages(rows, most=POST - 1)),
@@ -347,20 +358,25 @@ def _as_blocks(line: Line, story: Story) -> list[Block]:
                 ]
             return [blocks.section(page) for page in blocks.escaped_pages(event.lines, POST)]
         case _:
-            return [blocks.section(page) for page in text.pages(_as_text(line, story), most=POST)]
+            rows = _as_text(line, story, people)
+            return [blocks.section(page) for page in text.pages(rows, most=POST)]
 
 
-def _as_text(line: Line, story: Story) -> list[str]:
+def _as_text(line: Line, story: Story, people: Mapping[str, str]) -> list[str]:
     """Return a line of the thread as mrkdwn."""
     event = line.event
     if isinstance(event, Output):
         said = f"{MARKS['failed']} {text.name(event.host)}: {text.name(event.task)} did not work"
         return [said, text.code(words.tail(event.text), 2000)] if event.text.strip() else [said]
+    if isinstance(event, Called):
+        # Posted once and never edited: whoever is called is called once.
+        called = [text.person(people.get(name, name), name) for name in event.people]
+        return [f"{text.escape(event.text, 500)} {words.listed(called)}"]
     if isinstance(event, Shown):
         tail = [text.code(words.shown(event), 2000)] if event.text.strip() else []
         return [*tail, *(text.escape(row, 500) for row in words.shown_about(event))]
     if isinstance(event, Planned):
-        rows = [f"• {text.escape(row, 500)}" for row in text.fold(event.lines)]
+        rows = [f"• {text.escape(row, 300)}" for row in text.fold(event.lines, PLANNED)]
         return [f"*the plan*: {text.escape(event.title, 500)}", *rows]
     if isinstance(event, Answered):
         if event.table:

@@ -45,6 +45,11 @@ class Desk:
     styles: dict[str, Style] = field(default_factory=dict)  # what Slack takes, for this process
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def people(self) -> dict[str, str]:
+        """The ids in Slack of people of the config."""
+        return {name: person.slack for name, person in self.config.people.items() if person.slack}
+
     def log_of(self, operation: Operation) -> str:
         """Return the link to an operation's log; the same for every edit of its card."""
         links = Links(self.store.key, self.config.url, self.store.now)

@@ -13,6 +13,7 @@ from bot.events import (
     END,
     Accepted,
     Answered,
+    Called,
     Done,
     Entry,
     Event,
@@ -114,7 +115,7 @@ class Story:
                 self.outputs += 1
                 if self.outputs <= OUTPUTS:
                     self._line(entry, "output")
-            case Note() | Opened():
+            case Note() | Opened() | Called():
                 self._line(entry, "note")
             case Printed():
                 last = event.text.strip().rpartition("\n")[2]

@@ -225,7 +225,7 @@ class Teller:
         loud = lines[-1].kind == "end" and self.story.grave
 
         async def send(style: Style) -> Any:
-            message = cards.post(lines, self.story, style, again)
+            message = cards.post(lines, self.story, style, again, self.desk.people)
             return await self.poster.post(home["channel"], home["thread"], message, what, loud)
 
         return await self.poster.styled("post", send)

@@ -14,6 +14,7 @@ from bot.adapters.github.client import Client
 from bot.adapters.records import Check, Pull
 from bot.errors import Failed
 from tests.lab.git import Git
+from tests.lab.history import AUTHORS
 
 TOKEN = "ghp-of-the-test"
 COMMIT = "c" * 40
@@ -115,6 +116,17 @@ def test_pull_requests_and_the_page_that_compares(lab: Git, github: GitHub):
     assert github.compare_url("a" * 40, commit) == (
         f"https://github.example/lab/kennel/compare/{'a' * 40}...{commit}"
     )
+
+
+def test_who_wrote_what_comes(lab: Git, github: GitHub):
+    old, new = lab.commits[0], lab.head()
+    lab.github.pull_requests[new] = [{"number": 12, "title": "Open", "html_url": "https://x/12"}]
+    told = github.coming(old, new, (new, lab.commits[1]))
+    assert ("bob", str(AUTHORS["bob"].id)) in told.authors
+    assert told.pulls == (Pull(12, "Open", "https://x/12"),)
+    lab.github.fault("nonsense")
+    with pytest.raises(Failed, match="asking GitHub who wrote what comes with"):
+        github.coming(old, new, ())
 
 
 def test_a_deployment_is_found_again_by_its_operation(lab: Git, github: GitHub):

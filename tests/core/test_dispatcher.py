@@ -68,7 +68,7 @@ def test_a_locked_environment_says_by_whom_since_when_and_for_what(ask, store):
     assert ask("U0ADA", "deploy puppystream").ok
 
 
-def test_whoever_holds_the_lock_may_work_behind_it(ask):
+def test_whoever_holds_the_lock_may_work_behind_it(ask, store):
     assert (
         "ada has kept prod for 0 s and for 2 h more: moving"
         in ask("U0ADA", "lock prod moving the database --for 2h").text
@@ -78,6 +78,7 @@ def test_whoever_holds_the_lock_may_work_behind_it(ask):
     assert "or: unlock prod --steal" in taken.text
     taken = ask("U0MEMBER", "unlock prod --steal", groups=frozenset({"S0OPS"}))
     assert "ada is told" in taken.text
+    assert store.history()[0].line.startswith("tell prod --to ada 'U0MEMBER took ada")
     assert "has kept" not in ask("U0ADA", "locks").text
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bot.events import (
     Answered,
+    Called,
     Done,
     Entry,
     Event,
@@ -43,6 +44,7 @@ EVENTS = st.one_of(
     st.builds(HostReport, host=WORDS, text=WORDS, ok=st.booleans()),
     st.builds(Output, host=WORDS, task=WORDS, text=WORDS, ok=st.booleans()),
     st.builds(Note, text=WORDS),
+    st.builds(Called, text=WORDS, people=LINES),
     st.builds(Answered, lines=LINES, table=st.booleans()),
 )
 ENDS = st.one_of(
@@ -124,6 +126,15 @@ def test_buttons_are_those_that_are_valid_now():
     assert labels(story(Stopped("it is frozen"))) == ["deploy prod master"], "nothing to go back to"
     assert labels(story(Question("sure?", "t"))) == ["approve #12 t", "reject #12"]
     assert cards._buttons(story(*begun, Done("well")), ("cancel",)) == []
+
+
+def test_who_is_called_is_called_by_what_the_config_says_of_them():
+    made = story(Called("it brings commits of", ("ada", "bob", "<!channel>")))
+    for style in Style:
+        message = cards.post(made.lines, made, style, people={"ada": "U0ADA"})
+        check(message)
+        shown = "".join(markup(message)) if style < Style.TEXT else message["text"]
+        assert "it brings commits of <@U0ADA>, bob and &lt;!channel&gt;" in shown
 
 
 def test_a_long_plan_is_folded():

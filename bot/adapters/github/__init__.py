@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 from urllib.parse import quote
 
-from bot.adapters.github.client import Client, Json, nonsense
-from bot.adapters.records import Check, Deployment, Pull
+from bot.adapters.github.client import PAGE, Client, Json, nonsense
+from bot.adapters.records import Check, Coming, Deployment, Pull
 from bot.errors import Failed
 
 T = TypeVar("T")
 SITE = "https://github.com"
+HASTE, ASKED, AT_ONCE = 3.0, 10, 5  # seconds; commits whose pull requests are asked for
 OK = ("success", "neutral", "skipped")
 HINT = "set GITHUB_TOKEN, and [github] repository in the config"
 
@@ -37,6 +39,21 @@ class GitHub:
         what = f"asking GitHub for the pull requests of {commit[:7]}"
         found = self._client.pages(f"{self._at}/commits/{quote(commit, safe='')}/pulls", what)
         return _read(found, _pull, what)
+
+    def coming(self, old: str, new: str, commits: tuple[str, ...]) -> Coming:
+        """Return who wrote what lies between two commits, and the pull requests of the first few.
+
+        Whoever waits for a plan does not wait long for this: HASTE seconds for each answer.
+        """
+        what = f"asking GitHub who wrote what comes with {new[:7]}"
+        hasty = GitHub(self._client.within(HASTE), self.repository, self.site)
+        found = hasty._client.get(f"{self._at}/compare/{old}...{new}?per_page={PAGE}", what)
+        if not isinstance(rows := found.get("commits"), list):
+            raise nonsense(what)
+        authors = _read([r["author"] for r in rows if r.get("author")], _author, what)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            pulls = [p for some in pool.map(hasty.pulls, commits[:ASKED]) for p in some]
+        return Coming(tuple(dict.fromkeys(authors)), tuple(dict.fromkeys(pulls)))
 
     def compare_url(self, old: str, new: str) -> str:
         """Return the page that compares two commits."""
@@ -121,10 +138,9 @@ class NoGitHub:
     def checks(self, commit: str) -> tuple[Check, ...]:
         raise Failed(f"asking GitHub for the checks of {commit[:7]}: none is configured", HINT)
 
-    def pulls(self, commit: str) -> tuple[Pull, ...]:
-        raise Failed(
-            f"asking GitHub for the pull requests of {commit[:7]}: none is configured", HINT
-        )
+    def coming(self, old: str, new: str, commits: tuple[str, ...]) -> Coming:
+        those = f"{len(commits)} commits between {old[:7]} and {new[:7]}"
+        raise Failed(f"asking GitHub who wrote {those}: none is configured", HINT)
 
     def compare_url(self, old: str, new: str) -> str:
         return _compared(self.repository, self.site, old, new)
@@ -146,6 +162,10 @@ def _read(rows: list[Json], read: Callable[[Json], T], what: str) -> tuple[T, ..
         return tuple(map(read, rows))
     except (KeyError, TypeError, ValueError):
         raise nonsense(what) from None
+
+
+def _author(told: Json) -> tuple[str, str]:
+    return str(told["login"]), str(told["id"])
 
 
 def _pull(told: Json) -> Pull:

@@ -36,6 +36,10 @@ class Client:
         self._token, self._api, self._seconds = token, (api or API).rstrip("/"), seconds
         self._opener = urllib.request.build_opener(Unmoved)
 
+    def within(self, seconds: float) -> Client:
+        """Return the same that waits no longer than this for an answer."""
+        return Client(self._token, self._api, min(seconds, self._seconds))
+
     def get(self, path: str, what: str) -> Json:
         """Return an object; `what` says what is being done, for whoever reads why it failed."""
         answer = self._ask(path, what, None)
