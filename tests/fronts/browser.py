@@ -142,6 +142,19 @@ class Browser:
                 **(text if kind == "keyDown" else {}),
             )  # fmt: skip
 
+    def keep_downloads(self, folder: Path) -> None:
+        """Have what is downloaded from now on put there."""
+        folder.mkdir(exist_ok=True)
+        self.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
+    def downloaded(self, folder: Path) -> Path:
+        """Wait until something has been downloaded, and return its file."""
+        end = time.monotonic() + PATIENCE
+        while not (found := [f for f in folder.iterdir() if f.suffix != ".crdownload"]):
+            assert time.monotonic() < end, "nothing was downloaded"
+            time.sleep(0.05)
+        return found[0]
+
     def picture(self, path: Path, whole: bool = True) -> None:
         """Save what is seen; `whole`: all of the page."""
         answer = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
