@@ -90,6 +90,7 @@ class House:
             from bot.adapters import calendar
 
             wrong += calendar.wrong(self.config)
+            dispatcher.windows = calendar.Calendar(self.config).coming
         if wrong:
             raise Misconfigured("\n".join(wrong), "correct it, then: packlead check")
         return dispatcher

@@ -5,7 +5,7 @@ It is read from the store alone, in one transaction: looking at a board never as
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from bot import words
 from bot.config import Config
 from bot.dora import Deploy, Figures, figures
 from bot.events import Event, Question, decode
-from bot.frozen import Freeze
+from bot.frozen import Freeze, later
 from bot.locks import Lock
 from bot.operations import LIVE, Operation, read_operation
 from bot.people import People, Speaker
@@ -24,6 +24,7 @@ from bot.store import Store
 
 DAYS = 30
 RECENT = 15
+Windows = Callable[[str], Freeze | None]
 LATE = 120.0  # seconds after which a time that has passed means that no clock runs
 
 
@@ -55,7 +56,8 @@ class Standing:
     operation: Operation | None = None  # by which it became live
     last: Operation | None = None  # the newest one that changed something and is over
     lock: Lock | None = None
-    freeze: Freeze | None = None
+    freeze: Freeze | None = None  # that holds now
+    freezes: Freeze | None = None  # that the config has next
     running: Operation | None = None
     queue: tuple[Operation, ...] = ()
     asks: tuple[Asked, ...] = ()
@@ -73,10 +75,23 @@ class Board:
     asks: tuple[Asked, ...]
 
 
-def read(store: Store, config: Config, only: Collection[str] | None = None) -> Board:
-    """Return the board of these environments; None: of all, and of what belongs to none."""
+def no_windows(_environment: str) -> Freeze | None:
+    return None
+
+
+def read(
+    store: Store,
+    config: Config,
+    only: Collection[str] | None = None,
+    windows: Windows = no_windows,
+) -> Board:
+    """Return the board of these environments; None: of all, and of what belongs to none.
+
+    `windows` tells the freeze that the config has for an environment, now or next.
+    """
     names = [name for name in config.environments if only is None or name in only]
-    return store.transact(lambda c: _Reader(c, store.now(), config, names, only is None).board())
+    now, loose = store.now(), only is None
+    return store.transact(lambda c: _Reader(c, now, config, names, loose, windows).board())
 
 
 def told(store: Store, operation: Operation) -> tuple[Event | None, list[Operation]]:
@@ -100,9 +115,11 @@ class _Reader:
     """One reading, of a handful of queries however many environments there are."""
 
     def __init__(
-        self, c: sa.Connection, now: float, config: Config, names: list[str], loose: bool
-    ) -> None:
+        self, c: sa.Connection, now: float, config: Config, names: list[str], loose: bool,
+        windows: Windows,
+    ) -> None:  # fmt: skip
         self.c, self.now, self.config, self.names, self.loose = c, now, config, names, loose
+        self.windows = windows
 
     def board(self) -> Board:
         live = self._operations(operations.c.state.in_(LIVE))
@@ -120,7 +137,8 @@ class _Reader:
             now_live = next((r for r in reversed(past) if r.state == "healthy"), None)
             running = next((o for o in mine if o.state == "running"), None)
             last = ended.get(name)
-            lock, freeze = held.get(name), Freeze.read(frozen.get(name))
+            lock, window = held.get(name), self.windows(name)
+            freeze = later(Freeze.read(frozen.get(name)), window, self.now)
             standings.append(
                 Standing(
                     name,
@@ -129,7 +147,8 @@ class _Reader:
                     operation=by_id.get(now_live.operation) if now_live else None,
                     last=last,
                     lock=lock if lock and (not lock.until or lock.until > self.now) else None,
-                    freeze=freeze if freeze and freeze.until > self.now else None,
+                    freeze=freeze,
+                    freezes=window if window and window.since > self.now else None,
                     running=running,
                     queue=tuple(o for o in mine if o.state == "queued"),
                     asks=tuple(a for a in asks if a.operation.environment == name),

@@ -19,6 +19,7 @@ from bot.command import Command, never
 from bot.config import Config
 from bot.errors import BotError, Busy, Misunderstood, Refused
 from bot.events import Stopped
+from bot.frozen import Freeze
 from bot.job import Job
 from bot.operations import PUSHES
 from bot.parse import Call, normalise, parse
@@ -71,6 +72,7 @@ class Dispatcher:
     def __init__(self, config: Config, commands: Mapping[str, Command], store: Store) -> None:
         self.config, self.commands, self.store = config, commands, store
         self.people, self.sessions = People(config), Sessions(store)
+        self.windows: Callable[[str], Freeze | None] = lambda _: None  # freezes of the config
 
     def ask(self, request: Request) -> Reply:
         """Take one request; raises nothing, since a front must always have an answer."""

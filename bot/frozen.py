@@ -27,6 +27,7 @@ class Freeze:
     until: float
     reason: str
     by: str
+    since: float = 0.0  # of a window in the config: it may begin later
 
     @classmethod
     def read(cls, note: Any) -> Freeze | None:
@@ -40,17 +41,26 @@ def heed_freeze(job: Job, environment: Environment, force: str | None) -> None:
         job.check_force(environment)
         return
     now = job.now()
-    said = job.history.freeze(environment.name)
-    found = [f for f in (said, job.calendar.frozen(environment.name)) if f and f.until > now]
-    if not found:
+    last = frozen(job, environment.name, now)
+    if last is None:
         return
-    last = max(found, key=lambda f: f.until)
     over = ', or: --force "REASON"' if environment.force else ""
     raise Refused(
         f"{environment.name} is frozen for {duration(last.until - now)} more, by {last.by}: "
         f"{last.reason}",
         f"wait{over}; status, rollback, restart and scale work all the same",
     )
+
+
+def frozen(job: Job, environment: str, now: float) -> Freeze | None:
+    """Return the freeze that holds now, of those that a person or the config said."""
+    return later(job.history.freeze(environment), job.calendar.frozen(environment), now)
+
+
+def later(said: Freeze | None, window: Freeze | None, now: float) -> Freeze | None:
+    """Return which of two freezes holds now, the one that ends last where both do."""
+    found = [f for f in (said, window) if f and f.since <= now < f.until]
+    return max(found, key=lambda f: f.until, default=None)
 
 
 def until(word: str, now: float, zone: dt.tzinfo | None) -> float:

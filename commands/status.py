@@ -7,6 +7,7 @@ from bot.adapters.records import Live
 from bot.command import Environment, command
 from bot.errors import BotError, Refused
 from bot.events import Answered, Progress
+from bot.frozen import frozen
 from bot.job import Job
 from bot.store import Operation, Release
 from bot.words import duration, lock_line
@@ -31,6 +32,10 @@ def look(job: Job, name: str) -> list[str]:
     lines = [head(name, fleet, job.history.live(name), job.history.releases(name), job.now())]
     if lock := job.history.lock(name):
         lines.append(f"  locked: {lock_line(lock, job.now())}")
+    now = job.now()
+    if freeze := frozen(job, name, now):
+        left = duration(freeze.until - now)
+        lines.append(f"  frozen: for {left} more, by {freeze.by}: {freeze.reason}")
     running = tuple(i for i in fleet.instances if i.state == "running")
     live = {item.host: item for item in job.hosts.live(running)}
     health: dict[str, Target] = {}

@@ -135,6 +135,9 @@ def _environment(env: Standing, board: Board, reader: _Reader) -> list[Block]:
         until = text.date(env.freeze.until, "{date_short_pretty} {time}")
         why = text.name(env.freeze.reason, reader.most)
         lines.append(f":snowflake: frozen until {until} by {text.name(env.freeze.by, 40)}: {why}")
+    elif env.freezes:
+        at = text.date(env.freezes.since, "{date_short_pretty} {time}")
+        lines.append(f":snowflake: freezes {at}: {text.name(env.freezes.reason, reader.most)}")
     for coming in env.coming[:2]:
         at = text.date(coming.at, "{date_short_pretty} {time}") if coming.at else "no clock runs"
         lines.append(f":clock3: {text.name(coming.say, min(100, reader.most))}: {at}")

@@ -90,7 +90,7 @@ class Gate:
             path=path,
             max_age=max(0, int(seen.expires - self.now())),
             httponly=True,
-            samesite="Strict",
+            samesite="Lax",  # or a link on GitHub would not open; nothing is done here by looking
             secure=self.links.url.startswith("https:"),
         )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from aiohttp import web
 
 from bot import board
+from bot.board import Windows
 from bot.config import Config
 from bot.fronts import http, page_views
 from bot.fronts.http import Route
@@ -23,8 +24,10 @@ from bot.store import Operation, Store
 class Pages:
     """What is shown of one house."""
 
-    def __init__(self, config: Config, store: Store, links: Links) -> None:
-        self.config, self.store = config, store
+    def __init__(
+        self, config: Config, store: Store, links: Links, windows: Windows = board.no_windows
+    ) -> None:
+        self.config, self.store, self.windows = config, store, windows
         self.gate = Gate(links, self._refused, store.now)
         self.streams = Streams(store, store.now)
 
@@ -43,7 +46,8 @@ class Pages:
     async def board(self, _request: web.Request, seen: Pass) -> web.StreamResponse:
         if seen.alone:
             return self._refused("This link opens the log of one operation only.")
-        shown = await asyncio.to_thread(board.read, self.store, self.config, seen.environments)
+        only, windows = seen.environments, self.windows
+        shown = await asyncio.to_thread(board.read, self.store, self.config, only, windows)
         return _html(page_views.board(shown, self.config.app.name))
 
     async def news(self, request: web.Request, seen: Pass) -> web.StreamResponse:

@@ -52,6 +52,6 @@ def routes(
     links = Links(store.key, config.url, store.now)
     return [
         *found,
-        *pages.Pages(config, store, links).routes(),
+        *pages.Pages(config, store, links, dispatcher.windows).routes(),
         *metrics.routes(store, environ, pushes.counts),
     ]

@@ -77,6 +77,8 @@ class Homes:
         if not seen:
             return home.stranger(f"{speaker.name} may not see any environment")
         only = None if seen == every else seen
-        now = await self.desk.database(board.read, self.desk.store, self.config, only)
+        now = await self.desk.database(
+            board.read, self.desk.store, self.config, only, self.dispatcher.windows
+        )
         links = Links(self.desk.store.key, self.config.url, self.desk.store.now)
         return home.view(now, people, speaker, self.dispatcher.commands, links.board(only))

@@ -1,8 +1,11 @@
 """What a board shows, from the store alone."""
 
+import datetime as dt
+
 import pytest
 
 from bot import board
+from bot.adapters.calendar import Calendar
 from bot.board import may_answer
 from bot.config import Config
 from bot.dora import DAY, Deploy, figures
@@ -93,6 +96,32 @@ def test_who_works_waits_asks_and_keeps(store: Store, config: Config, past: Past
     assert prod.lock and prod.lock.reason == "a demo" and puppy.lock is None
     assert prod.freeze and prod.freeze.by == "ada"
     assert [a.operation.id for a in puppy.asks] == [asks.id]
+
+
+def test_the_freezes_of_the_config_are_told_when_they_hold_and_before(
+    store: Store, config: Config, past: Past
+):
+    told = config.model_dump()
+    told["environments"]["prod"]["freeze"] = [
+        {"at": "0 16 * * fri", "hours": 64, "zone": "Europe/Vienna", "reason": "the weekend"}
+    ]
+    frozen = Config.model_validate(told)
+
+    def look_at(day: dt.datetime) -> board.Standing:
+        past.at = day.timestamp()
+        windows = Calendar(frozen, lambda: day).coming
+        return board.read(store, frozen, None, windows).environments[0]
+
+    thursday, saturday = (dt.datetime(2026, 11, day, 12, tzinfo=dt.UTC) for day in (26, 28))
+    before = look_at(thursday)
+    assert before.freeze is None and before.freezes
+    assert before.freezes.since == dt.datetime(2026, 11, 27, 15, tzinfo=dt.UTC).timestamp()
+    held = look_at(saturday)
+    assert held.freeze and held.freeze.reason == "the weekend" and held.freezes is None
+    longer = Freeze(saturday.timestamp() + 9 * DAY, "the fair", "ada")
+    store.keep_note("freeze", "prod", vars(longer))
+    assert look_at(saturday).freeze == longer, "the one that ends last"
+    assert look(store, config)["prod"].freezes is None
 
 
 def test_what_comes_next_is_what_the_clock_says(store: Store, config: Config):

@@ -181,6 +181,25 @@ def test_parts_fold_by_mouse_and_by_keyboard(
     )
 
 
+def test_the_whole_log_is_downloaded_by_a_click(
+    served: Served, browser: Browser, store: Store, worker: Worker, tmp_path: Path
+):
+    id = deploy(store)
+    prepared(worker, id)
+    broken(worker, id)
+    folder = tmp_path / "downloads"
+    browser.keep_downloads(folder)
+    browser.open(f"{served.url}/operations/1")
+    browser.until("document.querySelector('#main').dataset.complete")
+    browser.click("a[download]")
+    file = browser.downloaded(folder)
+    said = file.read_text()
+    assert file.name == "packlead-1.log"
+    assert "check health did not work" in said and "<b>boom</b>" in said
+    assert said.splitlines()[0].endswith("ada asks: deploy prod master")
+    assert browser.says("document.querySelector('#log') !== null"), "the page stays where it is"
+
+
 def test_it_goes_on_where_it_was_when_the_line_was_cut(
     browser: Browser, config: Config, store: Store, worker: Worker
 ):
@@ -224,13 +243,17 @@ def test_a_link_is_forgotten_by_the_address_and_kept_by_the_cookie(
     browser.call("Network.setExtraHTTPHeaders", headers={"X-Forwarded-For": "203.0.113.9"})
     try:
         browser.open(f"{served.url}/")
-        assert "/packlead board" in browser.text()
+        assert "/board" in browser.text()
         seen(browser, "refusal")
         browser.console.clear()  # it says that 403 was answered
         browser.open(served.links.board())
         assert "deploy prod master" in browser.text()
         assert browser.says("location.search") == ""
         browser.click("a.op")
+        browser.until("document.querySelector('#log')?.innerText.includes('ada asks')")
+        log = f"{served.url}/operations/1"
+        browser.open(f"data:text/html,<a href='{log}'>a page that is not ours, with a link</a>")
+        browser.click("a")
         browser.until("document.querySelector('#log')?.innerText.includes('ada asks')")
     finally:
         browser.call("Network.setExtraHTTPHeaders", headers={})

@@ -118,7 +118,7 @@ def test_nobody_else_comes_in_without_one(served: Served, store: Store, headers:
     for path in ("/", "/news", "/operations/1", "/operations/1/events", "/operations/1/log.txt"):
         answer = get(served, path, headers)
         assert answer.status == 403, path
-        assert "/packlead board" in answer.body and "deploy prod" not in answer.body
+        assert "<code>/board</code>" in answer.body and "deploy prod" not in answer.body
 
 
 def test_a_link_opens_the_board_and_leaves_a_cookie(served: Served, links: Links, store: Store):
@@ -126,7 +126,7 @@ def test_a_link_opens_the_board_and_leaves_a_cookie(served: Served, links: Links
     answer = get(served, path_of(links.board()), FAR)
     assert answer.status == 200 and "deploy prod master" in answer.body
     cookie = answer.headers["Set-Cookie"]
-    for part in ("packlead_board=", "HttpOnly", "SameSite=Strict", "Secure", "Path=/;"):
+    for part in ("packlead_board=", "HttpOnly", "SameSite=Lax", "Secure", "Path=/;"):
         assert part in cookie + ";", f"{part} is not in {cookie}"
     life = int(re.findall(r"Max-Age=(\d+)", cookie)[0])
     assert LIFE - 60 < life <= LIFE
@@ -186,7 +186,7 @@ def test_a_link_that_is_no_good_says_how_to_get_another(
         "junk": "/?pass=%00%ff<script>",
     }[wrong]
     answer = get(served, link, FAR)
-    assert answer.status == 403 and "/packlead board" in answer.body
+    assert answer.status == 403 and "<code>/board</code>" in answer.body
     assert ("expired" in answer.body) == (wrong == "expired")
     assert "Set-Cookie" not in answer.headers and "<script>" not in answer.body
 
