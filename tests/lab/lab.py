@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tests.lab import address, config
+from tests.lab.part import Part
 
 if TYPE_CHECKING:
     from tests.lab.aws import Aws
@@ -36,7 +36,7 @@ DEPLOYS_SECRET = "the-lab's-secret-of-deploys"
 NOWHERE = "application.git"  # the repository in the config where git is not started
 
 
-class Lab:
+class Lab(Part):
     """The lab; a part that is not started has no attribute here."""
 
     aws: Aws
@@ -90,18 +90,6 @@ class Lab:
             if not self._given:
                 _remove(self.folder)
             self._range.free()
-
-    def __enter__(self) -> Lab:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def env(self) -> dict[str, str]:

@@ -14,7 +14,6 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from aiohttp import web
@@ -27,6 +26,7 @@ from tests.lab.aws.health import Truth
 from tests.lab.aws.images import IMAGE_DELAY
 from tests.lab.aws.proxy import Call, Proxy
 from tests.lab.aws.wire import Request
+from tests.lab.part import Part
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -34,7 +34,7 @@ KEY = "AKIAPACKLEADLAB00001"
 SECRET = "lab-secret-of-nobody-0123456789abcdefghij"
 
 
-class Aws:
+class Aws(Part):
     """AWS on one address, with what it holds in `folder` (a few logs)."""
 
     base_image = BASE_IMAGE
@@ -73,18 +73,6 @@ class Aws:
         for client in self._clients.values():
             client.close()
         self._clients.clear()
-
-    def __enter__(self) -> Aws:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def env(self) -> dict[str, str]:

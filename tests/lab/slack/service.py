@@ -6,11 +6,11 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
+from tests.lab.part import Part
 from tests.lab.slack import page, server
 from tests.lab.slack.courier import Courier
 from tests.lab.slack.hub import Hub
@@ -22,7 +22,7 @@ from tests.lab.slack.workspace import Workspace
 T = TypeVar("T")
 
 
-class Service:
+class Service(Part):
     def __init__(
         self,
         address: str = "127.0.0.1",
@@ -67,17 +67,6 @@ class Service:
         if self.folder is not None:  # what was said outlives the lab where its folder is kept
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "transcript.txt").write_text(transcript(self._workspace) + "\n")
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def api_url(self) -> str:
