@@ -27,7 +27,7 @@ def only_looks(arguments: Mapping[str, Any]) -> bool:
 @command(permission="config", changes="environment", value=needs_value, looks=only_looks)
 def config(
     job: Job,
-    environment: Environment,
+    environment: Environment | None = None,
     key: KeyName | None = None,
     *,
     set: bool = False,
@@ -37,14 +37,17 @@ def config(
 ) -> Progress[None]:
     """List the keys of an environment with version, age and who changed them; never a value.
 
-    With KEY it lists the versions of one. --set gives it a new value, as rotate-key does, and makes
-    a key that is new; --unset takes one away from the hosts and the store.
+    Without ENV it lists those of all that you may see, with KEY the versions of one. --set gives it
+    a new value, as rotate-key does, and makes a key that is new; --unset takes one away from the
+    hosts and the store.
     """
     if not (set or unset):
         if generate:
             raise Misunderstood("--generate belongs to --set", "config ENV KEY --set --generate")
-        yield listing(job, environment.name, key)
+        yield listing(job, environment.name, key) if environment else everything(job)
         return
+    if environment is None:
+        raise Misunderstood("which ENV?", "config ENV KEY --set")
     if key is None:
         raise Misunderstood("which KEY?", f"config {environment.name} KEY --set")
     if set and unset:
@@ -53,6 +56,14 @@ def config(
         yield from take_away(job, environment, key)
     else:
         yield from rotate(job, environment, key, generate=generate, force=force)
+
+
+def everything(job: Job) -> Answered:
+    """Return the keys of each environment whose keys this person may see."""
+    told: list[str] = []
+    for name in (e for e in job.config.environments if job.may("config", e)):
+        told += ["", f"{name}:", *(f"  {line}" for line in listing(job, name, None).lines)]
+    return Answered(tuple(told[1:]), table=True)
 
 
 def listing(job: Job, environment: str, key: str | None) -> Answered:

@@ -125,6 +125,7 @@ def test_a_new_key_is_asked_about_and_survives_a_restart(world: World, ada: Pers
     assert last.state == "done", last
     everywhere(world, "prod", "TWITER_KEY", value)
     said = ada.says("/config prod").is_told("TWITER_KEY", "version 1", key)
+    ada.says("/config").is_told("prod:", "TWITER_KEY", "puppystream:")
     assert "ada" in said
 
     gone = ada.says("/config prod TWITER_KEY --unset")
