@@ -4,6 +4,7 @@ import pytest
 
 from bot.config import Config
 from bot.events import (
+    Called,
     Done,
     HostReport,
     Note,
@@ -357,6 +358,18 @@ def test_killed_between_saying_and_noting(strict: Slack, launch, worker: Worker,
     assert "prodweb1" in repeat.wording and "said again" in repeat.wording
     assert "prodweb2" not in repeat.wording
     assert all("said again" not in other.wording for other in others)
+
+
+def test_who_is_called_is_called_once_in_the_thread(
+    strict: Slack, running: Running, worker: Worker, store: Store
+):
+    begun(strict, worker, Called("it brings commits of", ("bob", "noor")), StepStarted("prepare"))
+    strict.wait(lambda: "it brings commits of <@U0BOB> and noor" in thread(strict))
+    operation = worker.newest()
+    worker.end(operation, Done("prod runs 5d6e7f8"))
+    finished(strict, store, operation.id)
+    assert thread(strict).count("<@U0BOB>") == 1
+    assert "U0BOB" not in card(strict).wording, "the card is edited, and calls nobody"
 
 
 def test_two_machines_write_one_card(
