@@ -59,6 +59,8 @@ async def answer(
 
 
 async def _misbehave(hub: Hub, call: Call) -> None:
+    if hub.away:
+        raise Failing("away", 503)
     fault = hub.faults.take(call.method, call.args)
     if fault is None:
         return

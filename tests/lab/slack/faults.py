@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tests.lab.slack.records import Json
@@ -24,6 +24,7 @@ class Fault:
     error: str = ""  # error: Slack's word for it
     types: tuple[str, ...] = ()  # invalid_blocks: which types of blocks; none means all
     text: str = "<html>ok</html>"  # nonsense: what is answered, with status 200
+    chance: Callable[[], bool] = lambda: True  # which of the calls that fit meet it
     count: int = 0
     cleared: bool = False
 
@@ -64,6 +65,7 @@ class Faults:
         error: str = "",
         types: tuple[str, ...] = (),
         text: str = "<html>ok</html>",
+        chance: Callable[[], bool] = lambda: True,
     ) -> Fault:
         if kind not in KINDS:
             raise ValueError(f"no fault {kind!r}: there are {', '.join(KINDS)}")
@@ -72,7 +74,8 @@ class Faults:
         if times is None and seconds is None and kind != "invalid_blocks":
             times = 1
         until = None if seconds is None else time.monotonic() + seconds
-        rule = Fault(method, kind, times, until, delay or 1.0, retry_after, error, types, text)
+        more = (retry_after, error, types, text, chance)
+        rule = Fault(method, kind, times, until, delay or 1.0, *more)
         self.rules.append(rule)
         return rule
 
@@ -80,7 +83,7 @@ class Faults:
         """The first rule that fits this call; it is used up by one."""
         self.rules = [rule for rule in self.rules if not rule.over]
         for rule in self.rules:
-            if rule.fits(method, args):
+            if rule.fits(method, args) and rule.chance():
                 rule.count += 1
                 return rule
         return None

@@ -29,6 +29,7 @@ class Hub:
     uploads: dict[str, Json] = field(default_factory=dict)
     url: str = ""  # http://host:port, without a slash at the end
     edit_window: float | None = None  # seconds after which chat.update says edit_window_closed
+    away: bool = False  # an outage: whatever the app asks is answered by 503
 
     def person(self, user: str) -> User:
         if user not in self.workspace.users:

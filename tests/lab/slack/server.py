@@ -61,6 +61,11 @@ def routes(hub: Hub) -> list[web.RouteDef]:
     async def response_url(request: web.Request) -> web.StreamResponse:
         return await _respond(hub, request)
 
+    async def link(request: web.Request) -> web.StreamResponse:
+        if hub.away:
+            return web.Response(status=503)
+        return await hub.sockets.connect(request)
+
     async def upload(request: web.Request) -> web.Response:
         return await files.receive(hub, request)
 
@@ -70,7 +75,7 @@ def routes(hub: Hub) -> list[web.RouteDef]:
     return [
         web.route("*", "/api/{method}", api),
         web.post("/actions/{number}/{secret}", response_url),
-        web.get("/link/", hub.sockets.connect),
+        web.get("/link/", link),
         web.post("/upload/{key}", upload),
         web.get("/files/{key}", file),
     ]

@@ -20,6 +20,7 @@ from tests.lab.slack.transcript import transcript
 from tests.lab.slack.workspace import Workspace
 
 T = TypeVar("T")
+AWAY = ("refused", "503")
 
 
 class Service(Part):
@@ -45,6 +46,7 @@ class Service(Part):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
 
     def start(self) -> Self:
         ready = threading.Event()
@@ -140,10 +142,34 @@ class Service(Part):
         app.add_routes(page.routes(self._hub))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.address, self.port, backlog=512)
-        await site.start()
+        await self._listen()
         host, port = self._runner.addresses[0][:2]
         self._hub.url = f"http://{host}:{port}"
+
+    async def _listen(self) -> None:
+        assert self._runner is not None
+        self._site = web.TCPSite(self._runner, self.address, self.port, backlog=512)
+        await self._site.start()
+
+    async def _leave(self, how: str) -> None:
+        if how not in AWAY:
+            raise ValueError(f"Slack is away by {' or '.join(AWAY)}, not by {how!r}")
+        self._hub.away = True
+        await self._hub.sockets.drop("reset")
+        if how == "refused" and self._site is not None and self._runner is not None:
+            self.port = self._runner.addresses[0][1]  # where it comes back
+            await self._site.stop()
+            self._site = None
+            for connection in self._runner.server.connections if self._runner.server else ():
+                if connection.transport is not None:
+                    connection.transport.abort()
+        elif how == "503" and self._site is None:
+            await self._listen()
+
+    async def _come_back(self) -> None:
+        if self._site is None:
+            await self._listen()
+        self._hub.away = False
 
     async def _shut(self) -> None:
         await self._hub.sockets.drop("close")

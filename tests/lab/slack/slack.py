@@ -109,7 +109,7 @@ class Slack(Seen):
     # how Slack misbehaves
 
     def fault(self, method: str, kind: str, **how: Any) -> Fault:
-        """See `Faults.add`: times, seconds, delay, retry_after, error, types."""
+        """See `Faults.add`: times, seconds, delay, retry_after, error, types, chance."""
         return self._hub.faults.add(method, kind, **how)
 
     def clear_faults(self) -> None:
@@ -118,6 +118,14 @@ class Slack(Seen):
     def drop_sockets(self, how: str = "close") -> None:
         """close, reset, refresh (announced, closed a second later), disabled."""
         self._run(self._hub.sockets.drop(how))
+
+    def leave(self, how: str = "refused") -> None:
+        """Be away altogether, sockets included: connections are refused, or answered by 503."""
+        self._run(self._leave(how))
+
+    def come_back(self) -> None:
+        """Be there again, at the same address."""
+        self._run(self._come_back())
 
     def replay(self, delivery: Delivery) -> Delivery:
         """Deliver the very same payload again."""

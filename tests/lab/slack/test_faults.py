@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from slack_sdk import WebClient
@@ -73,3 +75,33 @@ def test_any_error_of_slack(slack: Slack, client: WebClient) -> None:
     slack.fault("chat.update", "error", error="edit_window_closed")
     with pytest.raises(SlackApiError, match="edit_window_closed"):
         client.chat_update(channel="C0PROD", ts="1.1", text="x")
+
+
+def test_away_altogether_and_back(slack: Slack) -> None:
+    client = WebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+    app = WebClient(token=slack.app_token, base_url=slack.api_url, retry_handlers=[])
+    link = app.apps_connections_open(app_token=slack.app_token)["url"]
+    slack.leave("refused")
+    with pytest.raises(OSError, match="refused"):
+        client.auth_test()
+    slack.leave("503")
+    with pytest.raises(SlackApiError) as caught:
+        client.auth_test()
+    assert caught.value.response.status_code == 503
+    with pytest.raises(HTTPError, match="503"):
+        urlopen(link.replace("ws://", "http://"))
+    assert not slack.command("U0ADA", "/deploy", "prod").acked, "nobody is there to hear it"
+    slack.come_back()
+    assert client.auth_test()["ok"]
+
+
+def test_some_of_many(slack: Slack, client: WebClient) -> None:
+    dice = iter([True, False, True])
+    slack.fault("chat.postMessage", "503", times=100, chance=lambda: next(dice))
+    for refused in (True, False, True):
+        try:
+            client.chat_postMessage(channel="C0PROD", text="x")
+        except SlackApiError:
+            assert refused
+        else:
+            assert not refused
