@@ -1,7 +1,8 @@
 """Soak: deploys and bad builds under load, through the real bot, hosts and balancer; and kills.
 
-    python -m tests.soak [deploys|badbuilds|points|rotations|scaling] [--times 2]
-           [--deploys 10] [--requests 20000] [--rotations 50]
+    python -m tests.soak [deploys|badbuilds|points|rotations|scaling|faulty|outage]
+           [--times 2] [--deploys 10] [--requests 20000] [--rotations 50]
+           [--seeds 20] [--rates 0.01 0.1] [--minutes 10]
 
 Prints a table; the exit status is 1 where a request failed, a bad build got further than it may,
 or a copy is not like its master.
@@ -13,7 +14,7 @@ import argparse
 import sys
 
 from tests.bench.table import show
-from tests.soak import badbuilds, deploys, points, rotations, scaling
+from tests.soak import badbuilds, deploys, faulty, outage, points, rotations, scaling
 
 
 def main() -> int:
@@ -23,6 +24,12 @@ def main() -> int:
     parser.add_argument("--rotations", type=int, default=50)
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--times", type=int, default=2, help="each bad build, and up and down")
+    parser.add_argument(
+        "--minutes", type=float, default=0,
+        help="outage: how long Slack is away, 10; faulty: when no day is begun any more, 180",
+    )  # fmt: skip
+    parser.add_argument("--seeds", type=int, default=20, help="days in bad weather, at each rate")
+    parser.add_argument("--rates", type=float, nargs="*", default=[0.01, 0.1], help="of failures")
     given = parser.parse_args()
     measures = {
         "deploys": lambda: deploys.measure(given.deploys, given.requests),
@@ -30,6 +37,8 @@ def main() -> int:
         "points": points.measure,
         "rotations": lambda: rotations.measure(given.rotations),
         "scaling": lambda: scaling.measure(given.times),
+        "faulty": lambda: faulty.measure(given.rates, given.seeds, given.minutes or 180),
+        "outage": lambda: outage.measure(given.minutes or 10),
     }
     if unknown := set(given.which) - set(measures):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(measures)}")
