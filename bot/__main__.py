@@ -30,6 +30,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot import key, masking
 from bot.command import find
 from bot.config import Config, load
+from bot.database import WAIT
 from bot.dispatcher import Dispatcher
 from bot.errors import BotError, Misconfigured
 from bot.store import Operation, Store
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from bot.fronts.github_teller import Teller
 
 PATIENCE = 3600.0  # seconds that a worker waits for a database that is away
+# Seconds that Slack's answer waits for another writer. With those in the lane before it (TOO_LATE)
+# it is less than the three that Slack waits: what Slack calls failed must not happen afterwards.
+HURRY = 1.2
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,10 +70,10 @@ class House:
         """The key of the house."""
         return key.key(self.data, self.environ, self.url.startswith("sqlite"))
 
-    def store(self, patience: float = 0.0) -> Store:
+    def store(self, patience: float = 0.0, wait: float = WAIT) -> Store:
         try:
             self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return Store(self.url, patience, key=self.key)
+            return Store(self.url, patience, key=self.key, wait=wait)
         except (OSError, SQLAlchemyError) as error:
             cause = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise Misconfigured(
@@ -276,7 +280,7 @@ def _beside(house: House, front: Callable[[Dispatcher, Store, Callable[[], bool]
 def _stay(house: House, web: bool = False, worker: bool = False, clock: bool = False) -> int:
     level, form = (house.environ.get(name, "") for name in ("LOG_LEVEL", "LOG_FORMAT"))
     masking.start_logging(level or "INFO", form)
-    store = house.store(patience=PATIENCE if worker and not web else 0.0)
+    store = house.store(PATIENCE if worker and not web else 0.0, HURRY if web else WAIT)
     dispatcher = house.dispatcher(store)
     stopping, broken = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -15,18 +16,26 @@ from bot import schema
 
 T = TypeVar("T")
 
+WAIT = 5.0  # seconds for another writer of a SQLite file
+FULL = "database or disk is full"
+
 
 class Database:
     """Thread-safe; opens the database and brings its schema up to date.
 
     With `patience`, in seconds, every transaction is tried again until the database is back.
+    `wait` is how long it waits for another writer of a SQLite file.
     """
 
     def __init__(
-        self, url: str, patience: float = 0.0, clock: Callable[[], float] = time.time
+        self,
+        url: str,
+        patience: float = 0.0,
+        clock: Callable[[], float] = time.time,
+        wait: float = WAIT,
     ) -> None:
         self.url, self.patience, self.now = url, patience, clock
-        self.engine = connect(url)
+        self.engine = connect(url, wait)
         self.alone = url.startswith("sqlite")  # one machine, and one writer at a time
         self._inserts: dict[tuple[str, ...], Any] = {}
         schema.upgrade(self.engine)
@@ -57,7 +66,7 @@ class Database:
         return c.execute(self._inserts[table.name, *row], dict(row)).scalar()
 
 
-def connect(url: str) -> sa.Engine:
+def connect(url: str, wait: float = WAIT) -> sa.Engine:
     """Open the database of a URL such as sqlite:///packlead.db or postgresql://…"""
     if not url.startswith("sqlite"):
         url = url.replace("postgres://", "postgresql://", 1)
@@ -68,7 +77,11 @@ def connect(url: str) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
-        for pragma in ("journal_mode=wal", "busy_timeout=5000", "synchronous=full"):
+        for pragma in (
+            "journal_mode=wal",
+            f"busy_timeout={round(wait * 1000)}",
+            "synchronous=full",
+        ):
             connection.execute(f"pragma {pragma}")
 
     @sa.event.listens_for(engine, "begin")
@@ -76,3 +89,16 @@ def connect(url: str) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+@sa.event.listens_for(sa.Engine, "handle_error")
+def _full(context: sa.engine.ExceptionContext) -> sa.exc.OperationalError | None:
+    """Tell of a full disk as of a locked database: both pass, and DBOS waits for the latter only.
+
+    Without this a step that ended while the disk was full would count as a bug of its command.
+    """
+    told = str(context.original_exception)
+    if context.dialect.name != "sqlite" or not any(word in told for word in (FULL, "disk I/O")):
+        return None
+    orig = sqlite3.OperationalError(f"database is locked: {FULL} ({told})")
+    return OperationalError(context.statement, None, orig)

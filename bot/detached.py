@@ -39,8 +39,13 @@ def start(directory: Path, argv: Sequence[str], env: Mapping[str, str], lease: f
     """Start a program; False where it runs or has ended already, so that one only needs to wait.
 
     `env` is its whole environment. With a `lease` it is ended when nobody has waited for it for
-    that many seconds. Raises Lost where it was begun earlier and has vanished.
+    that many seconds. Raises Lost where it was begun earlier and has vanished. Where the disk is
+    full it begins when there is room.
     """
+    return supervisor.patient(lambda: _start(directory, argv, env, lease))
+
+
+def _start(directory: Path, argv: Sequence[str], env: Mapping[str, str], lease: float) -> bool:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(directory) as lock:
         if lock is None or (directory / "code").exists():

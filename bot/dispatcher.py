@@ -10,13 +10,15 @@ import logging
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import words
+from bot import disk, words
 from bot.command import Command, never
 from bot.config import Config
+from bot.database import FULL
 from bot.errors import BotError, Busy, Misunderstood, Refused
 from bot.events import Stopped
 from bot.frozen import Freeze
@@ -87,11 +89,9 @@ class Dispatcher:
             return self._record(call, speaker, request)
         except BotError as error:
             return Reply(str(error), ok=False)
-        except SQLAlchemyError:
+        except SQLAlchemyError as error:
             log.exception("recording %r", request.id)
-            return Reply(
-                "the database cannot be reached: nothing was accepted\nsay it again", ok=False
-            )
+            return Reply(away(error, "nothing was accepted"), ok=False)
         except Exception:
             log.exception("bug while answering %r", request.id)
             return Reply(f"this is a bug of Packlead; its log tells more ({request.id})", ok=False)
@@ -111,9 +111,9 @@ class Dispatcher:
             return Reply("", ok=True, operation=operation.id)
         except BotError as error:
             return Reply(str(error), ok=False)
-        except SQLAlchemyError:
+        except SQLAlchemyError as error:
             log.exception("recording %r", request.id)
-            return Reply("the database cannot be reached: the shell did not get it", ok=False)
+            return Reply(away(error, "the shell did not get it"), ok=False)
 
     def tell(self, id: str, environment: str, text: str, front: str, person: str) -> None:
         """Have something said in an environment's channel, once for each id."""
@@ -163,6 +163,8 @@ class Dispatcher:
         if call.heeds_lock and self.store.get(request.id) is None:
             self.heed_lock(call.environment, speaker.name, request.who.front)
             self._heed_release(call)
+            if self.store.alone and not call.command.takes_over:
+                disk.heed(Path(self.config.data))
         operation, new = self.store.submit(
             request.id,
             line=call.line,
@@ -247,6 +249,14 @@ class Dispatcher:
             told += words.lines(event)
             ok = ok and not isinstance(event, Stopped)
         return Reply("\n".join(told), ok=ok, lines=tuple(told))
+
+
+def away(error: SQLAlchemyError, what: str) -> str:
+    """Say that the database did not take something, and what to do."""
+    said = str(getattr(error, "orig", None) or error)
+    if FULL in said:
+        return f"the database's disk is full: {what}\nhave somebody make room, then say it again"
+    return f"the database cannot be reached: {what}\nsay it again"
 
 
 class Here:

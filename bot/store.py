@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from bot.audit import Audit
+from bot.database import WAIT
 from bot.events import (
     Accepted,
     Done,
@@ -54,8 +55,9 @@ class Store(Notes):
         patience: float = 0.0,
         clock: Callable[[], float] = time.time,
         key: bytes = b"",
+        wait: float = WAIT,
     ) -> None:
-        super().__init__(url, patience, clock)
+        super().__init__(url, patience, clock, wait)
         self.locks, self.releases, self.audit = Locks(self), Releases(self), Audit(self, key)
         self.sealed = Sealed(self, key)
         self.key = key

@@ -9,17 +9,21 @@ the run ended only after everything that the run has started is gone.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
+
+T = TypeVar("T")
 
 POLL = 0.05  # seconds between two looks at the directory
+ROOM = 0.5  # seconds between two looks whether a full disk has room again
 GRACE = 3.0  # seconds that what runs may take to end after SIGTERM
 NICE = 5  # Slack waits three seconds for its answer: where they share a machine, the bot goes first
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -34,7 +38,7 @@ def supervise(directory: Path, argv: Sequence[str], lease: float) -> None:
     # Ansible's workers leave session and process group, but stay our descendants by this.
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     put(directory / "begun", str(os.getpid()))
-    with opened(directory / "events.jsonl") as out:
+    with patient(lambda: opened(directory / "events.jsonl")) as out:
         try:
             child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=out, start_new_session=True,
@@ -123,12 +127,29 @@ def _descendants(of: int) -> list[int]:
 
 
 def put(path: Path, text: str) -> None:
+    """Write a file as a whole; where the disk is full, as soon as it is not."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with opened(temporary) as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+
+    def write() -> None:
+        temporary.unlink(missing_ok=True)
+        with opened(temporary) as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+
+    patient(write)
+
+
+def patient(work: Callable[[], T]) -> T:
+    """Do something as soon as there is room for it: how a run ended must not be lost."""
+    while True:
+        try:
+            return work()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+        time.sleep(ROOM)
 
 
 def opened(path: Path) -> BinaryIO:

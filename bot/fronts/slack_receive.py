@@ -21,12 +21,13 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot import leaks
 from bot.command import Command
 from bot.config import Config
 from bot.counts import COUNTS
-from bot.dispatcher import Dispatcher, Reply, Request
+from bot.dispatcher import Dispatcher, Reply, Request, away
 from bot.fronts import cards, slack_form
 from bot.fronts import slack_payloads as payloads
 from bot.fronts.slack_form import Forms, Typed
@@ -160,9 +161,9 @@ class Receiver:
         try:
             if self._leaves_no_trace(heard) and not self.store.once(heard.delivery):
                 return Reply("", ok=True, duplicate=True)
-        except Exception:
+        except SQLAlchemyError as error:
             log.exception("remembering %r", heard.delivery)
-            return Reply("the database cannot be reached: nothing was done\nsay it again", ok=False)
+            return Reply(away(error, "nothing was done"), ok=False)
         who = self.directory.who(heard.user, heard.teams)
         request = Request(heard.key, heard.text, who, heard.audience)
         if heard.typed and (reply := self.dispatcher.type(request)) is not None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
+
 from bot import words
 from bot.events import Answered, Done, Entry
 from bot.fronts import cards
@@ -76,6 +78,9 @@ class Teller:
             log.warning("#%s: Slack's answer was lost: %s", number, lost)
             self._lost += 1
             self._come_again(min(0.25 * 2**self._lost, 15.0))
+        except OperationalError as error:
+            log.warning("#%s: the database is away: %s", number, error.orig)
+            self._come_again(1.0)
         except Exception:
             log.exception("bug while telling #%s in Slack", number)
             self._come_again(15.0)

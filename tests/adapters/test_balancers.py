@@ -167,3 +167,18 @@ def test_a_balancer_is_found_by_kind_and_name_alone(aws: Aws, group: Balancer) -
     assert aws.balancer_named("target_group", "prod-web") == group
     with pytest.raises(Refused, match="'mistyped'"):
         aws.balancer_named("classic", "mistyped")
+
+
+@pytest.mark.parametrize("kind", ["error", "cut"])
+def test_a_wait_outlasts_whatever_passes(
+    aws: Aws,
+    group: Balancer,
+    web1: Instance,
+    cloud: lab.Aws,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)  # botocore's pauses
+    fault = cloud.fault("DescribeTargetHealth", kind, times=7)  # more than botocore tries
+    aws.wait_healthy(group, web1.id, timeout=60)
+    assert fault.hits == 7

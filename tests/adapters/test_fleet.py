@@ -134,3 +134,32 @@ def test_boto3_is_not_imported_before_it_is_used() -> None:
     )
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+def test_credentials_that_expire_between_two_calls_are_read_anew(
+    cloud: lab.Aws, config: Config, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever renews them (a role, a session of SSO) is a moment late; the call did nothing."""
+    good = cloud.env["AWS_ACCESS_KEY_ID"]
+
+    def renewed(seconds: float) -> None:
+        clock.sleep(seconds)
+        if clock.now > 1:
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", good)
+
+    aws = Aws(config, sleep=renewed, clock=clock)
+    master = aws.fleet("prod").of("web")[0]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXPIRED")
+    aws._forget()
+    before = cloud.actions("CreateImage")
+    aws.image(master, "expired-between", {})
+    tried = cloud.actions("CreateImage") - before
+    assert tried == 1 and clock.slept[:2] == [0.2, 1.0]
+
+
+def test_one_call_that_is_turned_away_is_not_noticed(
+    aws: Aws, cloud: lab.Aws, clock: Clock
+) -> None:
+    cloud.fault("DescribeInstances", "expired")
+    assert len(aws.fleet("prod").instances) == 4
+    assert clock.slept == [0.2]

@@ -307,7 +307,7 @@ def test_an_image_that_cannot_be_launched_is_told(
 def test_credentials_and_permissions_are_nobodys_trouble_in_particular(
     aws: Aws, cloud: lab.Aws, master: Instance
 ) -> None:
-    cloud.fault("RunInstances", "expired")
+    cloud.fault("RunInstances", "expired", times=4)
     with pytest.raises(Refused, match="launching copiesweb2: the AWS credentials have expired"):
         aws.launch(master, cloud.base_image, ("copiesweb2",), "op-12")
     cloud.fault("RunInstances", "error", code="UnauthorizedOperation", status=403)

@@ -94,12 +94,13 @@ def test_an_operation_puts_once(keys: Secrets, typed: Typed):
     assert keys.value("prod", "TOKEN", 1) == value
 
 
-def test_an_answer_that_was_lost_makes_no_second_version(
-    keys: Secrets, typed: Typed, cloud: lab.Aws
+@pytest.mark.parametrize("kind", ["lost", "error"])
+def test_a_call_that_went_wrong_makes_no_second_version(
+    keys: Secrets, typed: Typed, cloud: lab.Aws, kind: str
 ):
     put(keys, typed, "TOKEN", "first", "op 1")
     for action in ("PutParameter", "PutSecretValue"):
-        cloud.fault(action, "lost")
+        cloud.fault(action, kind)
     assert put(keys, typed, "TOKEN", "second", "op 2") == 2
     assert [one.version for one in keys.versions("prod", "TOKEN")] == [1, 2]
     cloud.faults.clear()

@@ -7,6 +7,7 @@ Started detached, by its path: it needs nothing of the bot's, and is there at on
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -22,12 +23,12 @@ LIMIT = 8000  # characters of one text
 
 def main(playbook: str, folder: str, inventory: str, variables: str, forks: str) -> int:
     """Run the playbook; return ansible-playbook's own exit code."""
-    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    out = Out(os.dup(1))
     os.dup2(2, 1)  # whatever else prints something does not reach the events
 
     def handle(event: dict[str, Any]) -> bool:
         line = json.dumps(brief(event), separators=(",", ":"))
-        out.write(line.encode() + b"\n")
+        out.say(line.encode() + b"\n")
         return False  # and so no file is written for it
 
     import ansible_runner  # here, since the bot only wants to know where this file is
@@ -40,7 +41,31 @@ def main(playbook: str, folder: str, inventory: str, variables: str, forks: str)
         )  # fmt: skip
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # the bot may not be there to do it
+        out.end()
     return int(ended.rc)
+
+
+class Out:
+    """The way out. Where its disk is full the playbook goes on, and what it told comes later."""
+
+    def __init__(self, file: int) -> None:
+        self._file, self._left = file, bytearray()
+
+    def say(self, line: bytes) -> None:
+        self._left += line
+        try:
+            while self._left:
+                del self._left[: os.write(self._file, self._left)]
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+
+    def end(self) -> None:
+        """Wait until all of it is out."""
+        self.say(b"")
+        while self._left:
+            time.sleep(0.5)
+            self.say(b"")
 
 
 def brief(event: dict[str, Any]) -> dict[str, Any]:

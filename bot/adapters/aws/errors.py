@@ -28,6 +28,17 @@ THROTTLED = {
     "RequestThrottled",
     "SlowDown",
 }
+AILING = {  # AWS's own trouble: whether it was done is open
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "ServiceUnavailable",
+    "Unavailable",
+    "500",
+    "502",
+    "503",
+    "504",
+}
 UNREACHED = {
     "EndpointConnectionError",
     "ConnectTimeoutError",
@@ -40,8 +51,12 @@ UNREACHED = {
 RENEW = "renew them and say it again; try them with: aws sts get-caller-identity"
 
 
-class Throttled(Failed):
-    """AWS asks us to slow down. Waits go on, anything else ends."""
+class Passing(Failed):
+    """Trouble of AWS, or of the way there, that passes. Waits go on, anything else ends."""
+
+
+class Throttled(Passing):
+    """AWS asks us to slow down."""
 
 
 class Late(Failed):
@@ -56,12 +71,20 @@ class Answered(Failed):
         self.code = code
 
 
+class Ailing(Answered, Passing):
+    """AWS's own trouble."""
+
+
 @dataclass(frozen=True)
 class Told:
-    """An error for people; `credentials` says that what we signed with is no good."""
+    """An error for people; `credentials` says that what we signed with is no good.
+
+    `expired`: it was good, and whoever gives it to us may have a new one at once.
+    """
 
     error: BotError
     credentials: bool = False
+    expired: bool = False
 
 
 def explain(doing: str, code: str, message: str, *, action: str = "", region: str = "") -> Told:
@@ -70,7 +93,7 @@ def explain(doing: str, code: str, message: str, *, action: str = "", region: st
     Whoever AWS turns away at the door is Refused: that call changed nothing.
     """
     if code in EXPIRED | STALE:
-        return Told(Refused(f"{doing}: the AWS credentials have expired", RENEW), True)
+        return Told(Refused(f"{doing}: the AWS credentials have expired", RENEW), True, True)
     if code in MISSING:
         return Told(
             Refused(
@@ -97,7 +120,7 @@ def explain(doing: str, code: str, message: str, *, action: str = "", region: st
         )
     if code in UNREACHED:
         return Told(
-            Failed(
+            Passing(
                 f"{doing}: AWS cannot be reached ({_short(message)})",
                 f"look at the network, AWS_ENDPOINT_URL and aws.region ({region})"
                 if region
@@ -108,7 +131,8 @@ def explain(doing: str, code: str, message: str, *, action: str = "", region: st
         return Told(
             Refused(f"{doing}: {_short(message)}", "look at AWS_PROFILE and ~/.aws/config"), True
         )
-    return Told(Answered(f"{doing}: AWS says {code}: {_short(message)}", code=code))
+    kind = Ailing if code in AILING else Answered
+    return Told(kind(f"{doing}: AWS says {code}: {_short(message)}", code=code))
 
 
 def _short(message: str) -> str:

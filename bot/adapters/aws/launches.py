@@ -8,24 +8,13 @@ from typing import Any
 
 from bot.adapters.aws.copies import BURSTABLE, Model, copy, operation_tag
 from bot.adapters.aws.described import instance, tags_of
-from bot.adapters.aws.errors import Answered, Late, Throttled
+from bot.adapters.aws.errors import AILING, Answered, Late, Throttled
 from bot.adapters.aws.images import Images
 from bot.adapters.aws.instances import PATIENCE, THERE, Instances
 from bot.adapters.aws.records import Instance, Launch
 from bot.errors import Failed, Refused
 
 WIDTH = 20  # calls at the same time, as many as the session keeps connections
-OPEN = {  # answers that leave open whether it was done
-    "InternalError",
-    "InternalFailure",
-    "InternalServerError",
-    "ServiceUnavailable",
-    "Unavailable",
-    "500",
-    "502",
-    "503",
-    "504",
-}
 FULL = {"InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientCapacity"}
 LIMIT = {"InstanceLimitExceeded", "VcpuLimitExceeded"}
 NO_IMAGE = {"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed"}
@@ -66,7 +55,7 @@ class Launches(Instances, Images):
             except Throttled:
                 raise
             except Answered as error:
-                if error.code in OPEN:
+                if error.code in AILING:
                     return _reason(error, doing)
                 if error.code == "IdempotentParameterMismatch":  # its master has changed since
                     found = self._launched(doing, master, operation).get(name)

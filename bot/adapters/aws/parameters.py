@@ -11,12 +11,12 @@ import base64
 import json
 from typing import Any
 
-from bot.adapters.aws.errors import Answered
+from bot.adapters.aws.errors import Ailing, Answered
 from bot.adapters.aws.records import Secret
 from bot.adapters.aws.session import Session
 from bot.errors import Failed
 
-TRIES = 3
+TRIES = 5
 PAGE = 50  # the most that SSM gives at once
 ADVANCED = 8192  # bytes
 
@@ -69,24 +69,30 @@ class Parameters(Session):
         if "{{" in value:
             about["packed"], value = True, base64.b64encode(value.encode()).decode()
         doing = f"putting {path}/{name} into SSM"
+
+        def put(client: Any) -> None:
+            client.put_parameter(
+                Name=f"{path}/{name}",
+                Value=value,
+                Description=json.dumps(about),
+                Type="SecureString",
+                Overwrite=True,
+                Tier="Intelligent-Tiering",
+                **master,
+            )
+
         rows = self._history(path, name)
         master = {"KeyId": rows[-1]["KeyId"]} if rows and rows[-1].get("KeyId") else {}
         for attempt in range(TRIES):
             if found := _of(rows, made.operation):
                 return found
             try:
-                with self._told(doing, "ssm"):
-                    self._client("ssm", attempts=1).put_parameter(
-                        Name=f"{path}/{name}",
-                        Value=value,
-                        Description=json.dumps(about),
-                        Type="SecureString",
-                        Overwrite=True,
-                        Tier="Intelligent-Tiering",
-                        **master,
-                    )
+                self._asked(doing, "ssm", put, attempts=1)
             except Answered as error:  # AWS repeats in its message what it was sent
-                raise Answered(f"{doing}: AWS says {error.code}", error.hint, error.code) from None
+                if attempt == TRIES - 1 or not isinstance(error, Ailing):
+                    said = f"{doing}: AWS says {error.code}"
+                    raise Answered(said, error.hint, error.code) from None
+                self._sleep(0.5 * 2**attempt)
             except Failed:
                 if attempt == TRIES - 1:
                     raise

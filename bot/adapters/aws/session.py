@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from bot.adapters.aws.errors import Late, Throttled, explain
+from bot.adapters.aws.errors import Late, Passing, Told, explain
 from bot.counts import COUNTS
 
 ATTEMPTS = 5  # of one call, by botocore, with growing pauses
+RENEWALS = (0.2, 1.0, 3.0)  # seconds that are given to whoever renews credentials
 CONNECT_TIMEOUT, READ_TIMEOUT = 5, 30  # seconds
 POLICIES = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}  # their name in IAM
 
@@ -71,25 +71,44 @@ class Session:
 
     def _call(self, doing: str, service: str, verb: str, **asked: Any) -> Any:
         """Call one API verb; `doing` is what stands before the colon when it goes wrong."""
-        with self._told(doing, service):
-            return getattr(self._client(service), verb)(**asked)
+        return self._asked(doing, service, lambda client: getattr(client, verb)(**asked))
 
     def _all(self, doing: str, service: str, verb: str, **asked: Any) -> Any:
         """Call one API verb for every page of its answer, as one answer."""
-        with self._told(doing, service):
-            pages = self._client(service).get_paginator(verb).paginate(**asked)
-            return pages.build_full_result()
 
-    @contextmanager
-    def _told(self, doing: str, service: str) -> Iterator[None]:
+        def ask(client: Any) -> Any:
+            return client.get_paginator(verb).paginate(**asked).build_full_result()
+
+        return self._asked(doing, service, ask)
+
+    def _asked(
+        self, doing: str, service: str, ask: Callable[[Any], Any], attempts: int = ATTEMPTS
+    ) -> Any:
+        """Ask; credentials that have just expired are read anew: whoever renews them may be late.
+
+        AWS turns such a call away at the door, so that it can be asked again whatever it is.
+        """
+        pauses = list(RENEWALS)
+        while True:
+            told = self._answered(doing, service, ask, attempts)
+            if not isinstance(told, Told):
+                return told
+            if told.credentials:
+                self._forget()  # who renews them and asks again must not meet the old ones
+            if not (told.expired and pauses):
+                raise told.error from None
+            self._sleep(pauses.pop(0))
+
+    def _answered(self, doing: str, service: str, ask: Callable[[Any], Any], attempts: int) -> Any:
+        """Return what AWS answers; where it is an error, what to tell of it."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            yield
+            return ask(self._client(service, attempts))
         except ClientError as error:
             said = error.response.get("Error", {})
             COUNTS.aws_error(service, str(said.get("Code", "")))
-            told = explain(
+            return explain(
                 doing,
                 str(said.get("Code", "")),
                 str(said.get("Message", "")),
@@ -97,12 +116,7 @@ class Session:
             )
         except BotoCoreError as error:
             COUNTS.aws_error(service, type(error).__name__)
-            told = explain(doing, type(error).__name__, str(error), region=self._region)
-        else:
-            return
-        if told.credentials:
-            self._forget()  # who renews them and asks again must not meet the old ones
-        raise told.error from None
+            return explain(doing, type(error).__name__, str(error), region=self._region)
 
     def _forget(self) -> None:
         with self._lock:
@@ -113,13 +127,13 @@ class Session:
     ) -> None:
         """Poll until `seen` says nothing more is missing; what it said last is told at the end.
 
-        Throttling is waited out here: a busy account makes a wait longer, it does not end it.
+        What AWS has trouble with is waited out here: it makes a wait longer, it does not end it.
         """
         end, pause = self._clock() + timeout, poll
         while True:
             try:
                 missing = seen()
-            except Throttled as error:
+            except Passing as error:
                 missing = error.text.removeprefix(f"{doing}: ")
             if not missing:
                 return

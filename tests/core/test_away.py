@@ -1,0 +1,211 @@
+"""The database is locked by somebody else, or its disk is full: nothing is lost, and it is said.
+
+Nothing that was refused happens later, what runs goes on when it can, and no run loses a line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bot import detached, disk
+from bot.__main__ import HURRY
+from bot.command import Command, Environment, command, read
+from bot.config import Config
+from bot.dispatcher import Dispatcher, Reply, Request
+from bot.engine import Engine
+from bot.events import Done, Note, Progress, Stopped
+from bot.fronts.slack_lane import TOO_LATE
+from bot.job import Job
+from bot.outside import Adapters
+from bot.people import Who
+from bot.store import Store
+
+TURNS = 30
+ROOM = 2 * disk.LEAST
+SLACK = 3.0  # seconds that it waits for an answer
+HOLD = """
+import sqlite3, sys, time
+held = sqlite3.connect(sys.argv[1], isolation_level=None)
+held.execute("begin exclusive")
+print("held", flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+PRINTS = """
+import sys, time
+from bot.adapters.ansible.child import Out
+out = Out(1)
+for number in range(300):
+    out.say(b'{"n": %d, "text": "%s"}\\n' % (number, b"x" * 2000))
+    time.sleep(0.005)
+out.end()
+"""
+
+
+@command(permission="deploy", changes="environment")
+def stroll(job: Job, environment: Environment) -> Progress[None]:
+    """Go so many steps, and say each."""
+    for turn in range(TURNS):
+        job.step("turn", lambda: time.sleep(0.05) or "", str)
+        yield Note(f"{environment.name} {turn}")
+    yield Done("there")
+
+
+@command(permission="status")
+def look(_job: Job) -> Progress[None]:
+    """Only look."""
+    yield Done("seen")
+
+
+COMMANDS: dict[str, Command] = {c.name: c for c in map(read, (stroll, look))}
+
+
+class House:
+    """A front and a worker, each with the store that `packlead up` gives it."""
+
+    def __init__(self, config: Config) -> None:
+        self.data = Path(config.data)
+        self.data.mkdir(exist_ok=True)
+        self.url = f"sqlite:///{self.data / 'packlead.db'}"
+        self.front, self.store = Store(self.url, wait=HURRY), Store(self.url, patience=600)
+        self.dispatcher = Dispatcher(config, COMMANDS, self.front)
+        nothing: Adapters = None  # type: ignore[assignment] - these commands reach for no adapter
+        worker = Dispatcher(config, COMMANDS, self.store)
+        self.engine = Engine(self.store, worker, nothing, self.data, lease=15, poll=0.05)
+        self.engine.start()
+        self._ids = iter(range(1000))
+
+    def stop(self) -> None:
+        self.engine.stop()
+        self.front.close()
+        self.store.close()
+
+    def says(self, line: str) -> tuple[Reply, float]:
+        """Say something; return the answer, and how long it took."""
+        began = time.monotonic()
+        who = Who("slack", "U0ADA", "T0LAB")
+        return self.dispatcher.ask(Request(f"r{next(self._ids)}", line, who)), (
+            time.monotonic() - began
+        )
+
+    def strolls(self) -> str:
+        """Begin something that takes a while."""
+        reply, _ = self.says("stroll prod")
+        assert reply.ok, reply.text
+        until(lambda: len(self.store.entries(reply.operation)) > 3, 20)
+        return reply.operation
+
+    def arrives(self, id: str, seconds: float) -> None:
+        """It ends well, and has said each thing once."""
+        until(lambda: not self.store.get(id).live, seconds)  # type: ignore[union-attr]
+        told = [entry.event for entry in self.store.entries(id)][1:]
+        assert not [event for event in told if isinstance(event, Stopped)], told
+        assert told == [*(Note(f"prod {turn}") for turn in range(TURNS)), Done("there")]
+
+
+def until(seen: Callable[[], object], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < end, f"waited {seconds:g} s in vain"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def house(config: Config) -> Iterator[House]:
+    house = House(config)
+    yield house
+    house.stop()
+
+
+@pytest.mark.parametrize("seconds", [4.0, pytest.param(30.0, marks=pytest.mark.soak)])
+def test_locked_by_another_process(house: House, seconds: float):
+    walk = house.strolls()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(house.data / "packlead.db"), str(seconds)],
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout and holder.stdout.readline() == b"held\n"
+    count = len(detached_rows(house))
+    for line in ("stroll puppystream", "look"):
+        reply, took = house.says(line)
+        assert not reply.ok
+        assert reply.text == ("the database cannot be reached: nothing was accepted\nsay it again")
+        assert took + TOO_LATE < SLACK + 0.5, "Slack has given it up, and it may still happen"
+    assert holder.wait(seconds + 10) == 0
+    holder.stdout.close()
+    house.arrives(walk, 90)
+    assert len(house.store.history()) == count, "what was refused has not happened later"
+    assert house.says("look")[0].ok
+
+
+def detached_rows(house: House) -> list[str]:
+    """Return the requests of which there is a row, read past the lock."""
+    line = ["-c", "import sqlite3,sys;c=sqlite3.connect('file:'+sys.argv[1]+'?mode=ro',uri=True);"
+            "print(*[r[0] for r in c.execute('select id from operations')])"]  # fmt: skip
+    file = str(house.data / "packlead.db")
+    told = subprocess.run([sys.executable, *line, file], capture_output=True, text=True, check=True)
+    return told.stdout.split()
+
+
+@pytest.fixture
+def small(config: Config, tmp_path: Path) -> Iterator[Config]:
+    """The data lies on a small disk of its own."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "packlead-test", str(place)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here: it needs root")
+    yield config.model_copy(update={"data": str(place / "data")})
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@contextlib.contextmanager
+def filled(folder: Path, left: int = 0) -> Iterator[None]:
+    """A disk on which only so many bytes are left."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while (stat := os.statvfs(folder)).f_bavail * stat.f_frsize > left or not left:
+            file.write(bytes(4096))
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+def test_the_disk_is_full(small: Config):
+    house = House(small)
+    try:
+        with filled(house.data, disk.LEAST - 8_000_000):
+            reply, _ = house.says("stroll prod")
+            assert not reply.ok and "MB left: nothing is begun any more" in reply.text
+            assert f"make room for {house.data}" in reply.text
+            assert house.says("look")[0].ok, "looking is still possible"
+        run = house.data / "runs" / "1-1"
+        walk = house.strolls()
+        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
+        detached.start(run, [sys.executable, "-c", PRINTS], env)
+        until((run / "events.jsonl").exists, 10)
+        with filled(house.data):
+            time.sleep(2.5)
+            reply, _ = house.says("look")
+            assert (reply.ok, reply.text) == (
+                False,
+                "the database's disk is full: nothing was accepted\n"
+                "have somebody make room, then say it again",
+            )
+            assert detached.state(run) == "running", "its last lines wait for room"
+            assert house.engine.stopping.is_set() is False
+        lines: list[object] = []
+        assert detached.wait(run, lambda number, line: lines.append(line.get("n"))) == 0
+        assert lines == list(range(300))
+        house.arrives(walk, 60)
+        assert house.says("stroll puppystream")[0].ok
+    finally:
+        house.stop()
