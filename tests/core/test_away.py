@@ -28,7 +28,7 @@ from bot.outside import Adapters
 from bot.people import Who
 from bot.store import Store
 
-TURNS = 30
+TURNS, LONG = 20, 5  # in the LONG one there is time to take the database away
 ROOM = 2 * disk.LEAST
 SLACK = 3.0  # seconds that it waits for an answer
 HOLD = """
@@ -42,9 +42,9 @@ PRINTS = """
 import sys, time
 from bot.adapters.ansible.child import Out
 out = Out(1)
-for number in range(300):
+for number in range(400):
     out.say(b'{"n": %d, "text": "%s"}\\n' % (number, b"x" * 2000))
-    time.sleep(0.005)
+    time.sleep(0.01)
 out.end()
 """
 
@@ -53,7 +53,8 @@ out.end()
 def stroll(job: Job, environment: Environment) -> Progress[None]:
     """Go so many steps, and say each."""
     for turn in range(TURNS):
-        job.step("turn", lambda: time.sleep(0.05) or "", str)
+        pause = 2.0 if turn == LONG else 0.02
+        job.step("turn", lambda pause=pause: time.sleep(pause) or "", str)
         yield Note(f"{environment.name} {turn}")
     yield Done("there")
 
@@ -99,7 +100,7 @@ class House:
         """Begin something that takes a while."""
         reply, _ = self.says("stroll prod")
         assert reply.ok, reply.text
-        until(lambda: len(self.store.entries(reply.operation)) > 3, 20)
+        until(lambda: len(self.store.entries(reply.operation)) > LONG, 20)
         return reply.operation
 
     def arrives(self, id: str, seconds: float) -> None:
@@ -188,12 +189,12 @@ def test_the_disk_is_full(small: Config):
             assert f"make room for {house.data}" in reply.text
             assert house.says("look")[0].ok, "looking is still possible"
         run = house.data / "runs" / "1-1"
-        walk = house.strolls()
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
         detached.start(run, [sys.executable, "-c", PRINTS], env)
         until((run / "events.jsonl").exists, 10)
+        walk = house.strolls()
         with filled(house.data):
-            time.sleep(2.5)
+            time.sleep(3.5)
             reply, _ = house.says("look")
             assert (reply.ok, reply.text) == (
                 False,
@@ -204,7 +205,7 @@ def test_the_disk_is_full(small: Config):
             assert house.engine.stopping.is_set() is False
         lines: list[object] = []
         assert detached.wait(run, lambda number, line: lines.append(line.get("n"))) == 0
-        assert lines == list(range(300))
+        assert lines == list(range(400))
         house.arrives(walk, 60)
         assert house.says("stroll puppystream")[0].ok
     finally:

@@ -8,30 +8,26 @@ all the while: see `weather.py`. Sockets drop too, and Slack delivers some thing
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from bot.config import load
-from bot.store import Operation, Store
+from bot.store import Operation
 from tests.bench.table import Figure, none
 from tests.e2e.canaries import everywhere
 from tests.e2e.people import ACCEPTED, SAID_AGAIN, Asked, Person
-from tests.e2e.process import Bot, Packlead
 from tests.e2e.world import World, until
 from tests.lab import invariants
 from tests.lab.aws import PEEK
 from tests.lab.lab import Lab
 from tests.lab.load import Load
+from tests.soak.houses import small_house
 from tests.soak.outage import posts, shown
 from tests.soak.points import say
 from tests.soak.rotations import KEY, put_first, stored
 from tests.soak.weather import Weather
 
-QUICK = {"types": {"web": {"health_timeout": 8}}}
 FLEET = {"prod": {"web": 2}}
 STATES = {"done": "done", "failed": "stopped", "cancelled": "cancelled"}
 LONG = 240.0  # seconds that an operation may take in such weather
@@ -274,19 +270,10 @@ def owned(lab: Lab) -> Iterator[str]:
 
 @contextlib.contextmanager
 def house() -> Iterator[World]:
-    """A lab with two web hosts, and a bot in it."""
-    with Lab(config=QUICK, fleet=FLEET) as lab, contextlib.ExitStack() as stack:
-        lab.slack.install(json.loads(Packlead(lab.env, "manifest").ends(0).out))
-        config = load(lab.config)
-        Path(config.data).mkdir(parents=True, exist_ok=True)
-        store = Store(f"sqlite:///{config.data}/packlead.db", patience=60)
-        bot = Bot(lab.env, lab.folder / "bot.log")
-        stack.callback(store.close)
-        stack.callback(bot.stop)
-        bot.start()
-        world = World(lab, config, store, bot)
+    """Two web hosts, and a key that they have."""
+    with small_house(FLEET) as world:
         put_first(world)
-        until(lambda: not store.live(), 60, "the first key is everywhere")
+        until(lambda: not world.store.live(), 60, "the first key is everywhere")
         yield world
 
 

@@ -21,10 +21,12 @@ from tests.e2e.people import SAID_AGAIN, Asked, Person
 from tests.e2e.process import Packlead
 from tests.e2e.world import BOT, CHANNELS, World, until
 from tests.lab.slack.records import Call, Message
-from tests.soak.points import house, say
+from tests.soak.houses import small_house
+from tests.soak.points import say
 
 SOON = 120.0  # seconds after its return in which all must be told
 PATIENCE = 300.0  # seconds for which it is waited for
+FLEET = {"prod": {"web": 2}, "puppystream": {"web": 2}}
 LINES = (
     ("/deploy prod", "C0PROD"),
     ("/deploy prod", "C0PROD"),
@@ -208,7 +210,7 @@ def branches(world: World) -> Iterator[str]:
 
 def measure(minutes: float) -> Iterator[Figure]:
     """Be away for so many minutes."""
-    with house() as world:
+    with small_house(FLEET) as world:
         outage = Outage(world, Person("U0ADA", world), branches(world))
         outage.passes(minutes * 60)
         states = [one.state for one in outage.operations()]

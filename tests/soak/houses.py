@@ -1,0 +1,32 @@
+"""A small lab with a bot in it, which is ended and started again as one likes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from bot.config import load
+from bot.store import Store
+from tests.e2e.process import Bot, Packlead
+from tests.e2e.world import World
+from tests.lab.fleet import Counts
+from tests.lab.lab import Lab
+
+QUICK = {"types": {"web": {"health_timeout": 8}}}
+
+
+@contextlib.contextmanager
+def small_house(fleet: Counts) -> Iterator[World]:
+    """Only hosts behind balancers, so that a roll takes no longer than it must."""
+    with Lab(config=QUICK, fleet=fleet) as lab, contextlib.ExitStack() as stack:
+        lab.slack.install(json.loads(Packlead(lab.env, "manifest").ends(0).out))
+        config = load(lab.config)
+        Path(config.data).mkdir(parents=True, exist_ok=True)
+        store = Store(f"sqlite:///{config.data}/packlead.db", patience=60)
+        bot = Bot(lab.env, lab.folder / "bot.log")
+        stack.callback(store.close)
+        stack.callback(bot.stop)
+        bot.start()
+        yield World(lab, config, store, bot)
