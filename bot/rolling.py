@@ -103,6 +103,7 @@ def stood(live: tuple[Live, ...]) -> str:
 def estimate(past: list[Operation]) -> float | None:
     """Return the median time of the last ones that ended well, in seconds."""
     times = [o.finished - o.started for o in past if o.state == "done" and o.finished and o.started]
+    times = [each for each in times if each > 0]  # a clock may have been set back meanwhile
     return median(times) if times else None
 
 

@@ -108,8 +108,8 @@ def shown_about(event: Shown) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """Return 42 s, 3 min 2 s, 2 h 5 min or 3 d 4 h."""
-    whole = round(seconds)
+    """Return 42 s, 3 min 2 s, 2 h 5 min or 3 d 4 h; 0 s where a clock was set back meanwhile."""
+    whole = max(0, round(seconds))
     for size, unit, small, small_unit in (
         (86400, "d", 3600, "h"),
         (3600, "h", 60, "min"),

@@ -1,9 +1,10 @@
 """What people say in Slack reaches the dispatcher once, and is answered."""
 
 import json
+import random
 import time
 
-from bot.events import Answered
+from bot.events import Answered, WasCancelled
 from bot.store import Store
 from tests.fronts.conftest import Running, Worker
 from tests.lab.slack import Slack
@@ -100,6 +101,34 @@ def test_a_delivery_that_comes_again_after_a_restart(
     strict.wait_connected()
     assert strict.replay(first).acked and strict.replay(cancelled).acked
     assert len(store.history()) == 1
+
+
+def test_deliveries_out_of_order_and_again_and_again(
+    strict: Slack, running: Running, store: Store, worker: Worker
+):
+    """A late repeat must not meet what came since: neither a newer deploy nor a newer lock."""
+    dice = random.Random(20261128)
+    given = [strict.command("U0ADA", "/deploy", f"puppystream {n:07x}aa") for n in range(8)]
+    for operation in store.live():
+        store.cancel(operation.id, "ada")
+    given += [strict.command("U0ADA", "/lock", "prod a visit"), strict.command("U0ADA", "/locks")]
+    given.append(strict.command("U0ADA", "/deploy", "prod master"))
+    worker.begin(worker.newest())
+    given.append(strict.command("U0ADA", "/cancel"))
+    assert worker.newest().cancelled_by == "ada"
+    worker.end(worker.newest(), WasCancelled("ada"), "cancelled")
+    given.append(strict.command("U0ADA", "/unlock", "prod"))
+    strict.command("U0ADA", "/deploy", "prod master")
+    newest = worker.newest()
+    worker.begin(newest)
+    strict.command("U0ADA", "/lock", "prod another one")
+    count = len(store.history(limit=200))
+    for delivery in dice.sample(given * 3, len(given) * 3):
+        again = strict.replay(delivery)
+        assert again.acked and not (again.answer or {}).get("text")
+    assert len(store.history(limit=200)) == count
+    assert not store.get(newest.id).cancelled_by
+    assert store.locks.of("prod").reason == "another one"
 
 
 def test_a_looking_command_is_answered_privately(strict: Slack, running: Running, worker: Worker):
