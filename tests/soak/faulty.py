@@ -282,7 +282,9 @@ def days(rates: Sequence[float], seeds: Sequence[int], minutes: float) -> Iterat
     end, left = time.monotonic() + minutes * 60, [(r, s) for s in seeds for r in rates]
     while left and time.monotonic() < end:
         with house() as world:
-            while left and time.monotonic() < end:
+            fresh = True  # whoever has come this far is looked at
+            while left and (time.monotonic() < end or fresh):
+                fresh = False
                 rate, seed = left.pop(0)
                 say(f"seed {seed}, {rate:.0%}")
                 day = Day(world, rate, seed)
