@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 PATIENCE = 3600.0  # seconds that a worker waits for a database that is away
 # Seconds that Slack's answer waits for another writer. With those in the lane before it (TOO_LATE)
 # it is less than the three that Slack waits: what Slack calls failed must not happen afterwards.
-HURRY = 1.2
+HURRY = 0.8
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from bot.dispatcher import Reply
 
 VISIT = 16  # requests for each visit of the thread
 LONG = 0.1  # seconds: after this the answers so far are taken back
-TOO_LATE = 1.6  # seconds: Slack gives up after 3, and then nothing may have been begun
+TOO_LATE = 2.0  # seconds: Slack gives up after 3, and then nothing may have been begun
 
 Ask = Callable[[], Reply]
 Place = tuple[Ask, float, "asyncio.Future[Reply]"]
