@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from urllib.parse import unquote, urlsplit
 
 SECRETS = (
     "SLACK_BOT_TOKEN",
@@ -29,11 +30,27 @@ about: ContextVar[str] = ContextVar("about", default="")  # id of the operation 
 
 def mask(text: str, environ: Mapping[str, str] = os.environ) -> str:
     """Return a text with every secret value in it replaced by its variable's name."""
-    for name in SECRETS:
-        value = environ.get(name, "")
+    for name, value in _values(environ):
         if len(value) >= SHORTEST and value in text:
             text = text.replace(value, f"[{name}]")
     return text
+
+
+def without(environ: Mapping[str, str] = os.environ, kept: Collection[str] = ()) -> dict[str, str]:
+    """Return an environment for a child, which gets no secret but those that it needs."""
+    return {k: v for k, v in environ.items() if k not in SECRETS or k in kept}
+
+
+def _values(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name in SECRETS:
+        if value := environ.get(name, ""):
+            yield name, value
+    try:
+        password = urlsplit(environ.get("DATABASE_URL", "")).password or ""
+    except ValueError:  # no URL: then it is masked as a whole, above
+        return
+    for form in (password, unquote(password)):  # as it is written, and as a driver says it
+        yield "DATABASE_URL's password", form
 
 
 class Formatter(logging.Formatter):

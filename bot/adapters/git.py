@@ -14,11 +14,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bot import masking
 from bot.adapters.records import Commit
 from bot.errors import Failed, Misunderstood, Refused, did_you_mean
 
 HEX = re.compile(r"[0-9a-f]{7,40}")
 FORMAT = "%H%x1f%an%x1f%ae%x1f%s"
+# A credential helper of the machine may read these; none of the other secrets is git's business.
+CREDENTIALS = ("GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 MOST = 200  # commits that `log` returns
 
 
@@ -140,7 +143,7 @@ class Git:
         return ran.stdout
 
     def _run(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {
+        environment = masking.without(kept=CREDENTIALS) | {
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ALLOW_PROTOCOL": "https:ssh:file:http",
             "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -oBatchMode=yes"),
