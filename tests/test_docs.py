@@ -33,3 +33,10 @@ def test_every_dependency_has_its_reason_beside_it():
     start = lines.index("dependencies = [")
     for line in lines[start + 1 : lines.index("]", start)]:
         assert "#" in line, f"without a reason: {line}"
+
+
+def test_every_link_of_ours_leads_somewhere():
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")):
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name} links to {link}"
