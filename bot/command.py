@@ -190,8 +190,9 @@ class Command:
     `here`: answered at once, from nothing but the store. `takes_over`: deploys of its environment
     that wait or run are cancelled as soon as it is accepted, or approved. `long`: it may take hours
     beside others, and change the application's data. `direct`: it is told in the direct messages of
-    who asked. `value` says whether a call needs a value that nobody may read, `looks` whether it
-    changes nothing after all.
+    who asked. `part`: it is a part of another operation, and a worker does one at a time. `value`
+    says whether a call needs a value that nobody may read, `looks` whether it changes nothing after
+    all.
     """
 
     name: str
@@ -205,6 +206,7 @@ class Command:
     takes_over: bool
     long: bool
     direct: bool
+    part: bool
     value: Arguments
     looks: Arguments
     parameters: tuple[Parameter, ...]
@@ -234,6 +236,7 @@ def command(
     takes_over: bool = False,
     long: bool = False,
     direct: bool = False,
+    part: bool = False,
     value: Arguments = never,
     looks: Arguments = never,
 ) -> Callable[[Function], Function]:
@@ -246,7 +249,7 @@ def command(
     def mark(function: Function) -> Function:
         function.command = {  # type: ignore[attr-defined]
             "permission": permission, "changes": bool(changes), "here": here, "hidden": hidden,
-            "takes_over": takes_over, "long": long, "direct": direct,
+            "takes_over": takes_over, "long": long, "direct": direct, "part": part,
             "value": value, "looks": looks,
         }  # fmt: skip
         return function

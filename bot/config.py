@@ -100,6 +100,7 @@ class Ansible(Model):
     """How playbooks are run. `vars` are the owner's own: they may hold Jinja, as in group_vars."""
 
     forks: int = Field(20, ge=1)
+    shard: int = Field(200, ge=1)  # hosts that one run may drive; more are shared among workers
     strategy: Literal["linear", "mitogen_linear"] = "linear"
     vars: dict[str, Any] = {}
 

@@ -43,6 +43,7 @@ from bot.store import Operation, Store
 
 log = logging.getLogger(__name__)
 QUEUE = "operations"
+SHARDS = "shards"  # parts of rolls over many hosts; those that wait for them are on the other queue
 LOOKING = 8  # commands that only look, at the same time: a hundred at once must not starve Slack
 ERRORS: dict[str, type[BotError]] = {
     e.__name__: e for e in (Misunderstood, Refused, Busy, Failed, BotError)
@@ -113,6 +114,14 @@ class Engine:
         DBOS.register_queue(
             QUEUE,
             partition_concurrency=1,
+            polling_interval_sec=self.poll,
+            on_conflict="always_update",
+        )
+        # One at a time for each worker, so that they are shared among workers, and its memory holds
+        # one playbook's hosts. No partitions: whoever is free takes the next, of any environment.
+        DBOS.register_queue(
+            SHARDS,
+            worker_concurrency=1,
             polling_interval_sec=self.poll,
             on_conflict="always_update",
         )
@@ -223,16 +232,21 @@ class Engine:
         """Enqueue what was accepted: fronts only write rows, so an enqueue cannot be lost."""
         for operation in self.store.live():
             if operation.state == "queued" and operation.id not in self._fed:
-                lane = SetEnqueueOptions(queue_partition_key=self._lane(operation))
-                with SetWorkflowID(operation.id), lane:
-                    DBOS.enqueue_workflow(QUEUE, run_operation, operation.id)
+                lane = self._lane(operation)
+                with SetWorkflowID(operation.id), SetEnqueueOptions(queue_partition_key=lane):
+                    DBOS.enqueue_workflow(QUEUE if lane else SHARDS, run_operation, operation.id)
                 self._fed.add(operation.id)
 
-    def _lane(self, operation: Operation) -> str:
-        """Return what runs one at a time: an environment; of what only looks, LOOKING at a time."""
+    def _lane(self, operation: Operation) -> str | None:
+        """Return what runs one at a time: an environment; of what only looks, LOOKING at a time.
+
+        None: it is a shard, and these have no lanes.
+        """
         if operation.exclusive:
             return operation.environment
         command = self.dispatcher.commands.get(operation.command)
+        if operation.parent and command and command.part:
+            return None
         if operation.parent or (command and command.long):
             return f"after #{operation.number}"
         return f"look {operation.number % LOOKING}"

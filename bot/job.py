@@ -11,7 +11,7 @@ import hashlib
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol, TypeVar, cast, get_type_hints
 
 from pydantic import TypeAdapter
@@ -28,6 +28,7 @@ from bot.links import Links
 from bot.outside import Adapters, Aws, Calendar, Git, GitHub, Hosts, Secrets
 from bot.parse import normalise
 from bot.people import People, Speaker
+from bot.shards import Shards
 from bot.store import Operation, Store
 
 T = TypeVar("T")
@@ -63,6 +64,7 @@ class Job:
         self._store, self._steps, self._adapters, self._count = store, steps, adapters, 0
         self.history = History(self, store)
         self.far = Far(self, store, steps)
+        self.shards = Shards(self, store, steps)
 
     @property
     def aws(self) -> Aws:
@@ -95,11 +97,20 @@ class Job:
         hosts: Sequence[Instance],
         variables: Mapping[str, Any],
         stoppable: bool = True,
+        *,
+        plays: Sequence[str] = (),
+        tell: Callable[[str, Event], None] | None = None,
+        asked: Callable[[], str] | None = None,
     ) -> Outcome:
-        """Run a playbook to its end; raises Cancelled if it is stoppable and somebody says stop."""
+        """Run a playbook to its end; raises Cancelled if it is stoppable and somebody says stop.
+
+        `plays` are the ones to run, where that is not all; `tell` is where events go, if not into
+        this operation's log; `asked` says who has said stop, if not whoever cancels it.
+        """
         self._count += 1
         place = f"{self.operation.number}-{self._count}"
         adapters = self.held()
+        append = tell or partial(self._store.append, self.operation.id)
 
         def work() -> Outcome:
             told = {"playbook": playbook, "hosts": [h.name for h in hosts]}
@@ -108,8 +119,8 @@ class Job:
         def played() -> Outcome:
             return adapters.playbooks.play(
                 place, playbook, environment, hosts, variables,
-                lambda key, event: self._store.append(self.operation.id, f"{place}:{key}", event),
-                lambda: self._steps.cancelled() if stoppable else self._steps.alive(),
+                lambda key, event: append(f"{place}:{key}", event),
+                (asked or self._steps.cancelled) if stoppable else self._steps.alive, plays,
             )  # fmt: skip
 
         return self.step(f"play {playbook}", work, Outcome)

@@ -110,6 +110,7 @@ class Playbooks(Protocol):
         variables: Mapping[str, Any],
         tell: Callable[[str, Event], None],
         cancelled: Callable[[], str],
+        plays: Sequence[str] = (),
     ) -> Outcome: ...
 
 

@@ -13,6 +13,7 @@ from bot.config import Config, Environment
 from bot.errors import Cancelled, Failed, Refused
 from bot.events import Note, Progress, Step, WasCancelled
 from bot.job import Job
+from bot.shards import PHASES, Phase, merged
 from bot.store import Operation
 from bot.words import listed
 
@@ -124,7 +125,7 @@ def roll(
         **variables,
     }
     try:
-        outcome = job.play(playbook, environment.name, hosts, given)
+        outcome = play(job, playbook, environment, hosts, given)
     except Cancelled as stop:
         job.history.end_release("failed")
         yield Note(f"{stop.by} said stop: putting back what was begun")
@@ -142,11 +143,64 @@ def roll(
     return outcome
 
 
+def play(
+    job: Job,
+    playbook: str,
+    environment: Environment,
+    hosts: tuple[Instance, ...],
+    variables: Mapping[str, object],
+    stoppable: bool = True,
+) -> Outcome:
+    """Play a playbook: in one run, or in phases where there are more hosts than one may drive."""
+    most = job.shards.most()
+    if len(hosts) <= most:
+        return job.play(playbook, environment.name, hosts, variables, stoppable)
+    outcomes: list[Outcome] = []
+    for phase in PHASES[playbook]:
+        if who := over(phase, environment, hosts):
+            given = {**variables, **fetched(variables)} if outcomes else variables
+            outcomes.append(
+                job.play(
+                    playbook, environment.name, who, given, stoppable,
+                    plays=phase.plays, tell=job.shards.own(phase),
+                )
+                if phase.over == "behind"
+                else job.shards.play(
+                    phase, playbook, environment.name, who, given, most, stoppable
+                )
+            )  # fmt: skip
+            if not (outcomes[-1].ok or phase.goes_on or outcomes[-1].play == "stayed behind"):
+                break
+    return merged(outcomes, sum(outcome.seconds for outcome in outcomes))
+
+
+def over(
+    phase: Phase, environment: Environment, hosts: tuple[Instance, ...]
+) -> tuple[Instance, ...]:
+    """Return the hosts that a phase goes over; where it migrates, with the one that does it."""
+    behind, others = split(environment, hosts)
+    if phase.over == "all":
+        return hosts
+    if phase.over == "rest":
+        return tuple(others)
+    first = next((h for h in hosts if h.type == "manager"), hosts[0])
+    once = [first] if "migrate" in phase.plays and first not in behind else []
+    return tuple(once + behind)
+
+
+def fetched(variables: Mapping[str, object]) -> dict[str, object]:
+    """Return what hosts would have told when they fetched a release, in a run before this one."""
+    if "release" not in variables:
+        return {}
+    name = f"{variables['release']:07d}-{str(variables['commit'])[:12]}"  # as in release.py
+    return {"fetched": {"release": name}}
+
+
 def mend(
     job: Job, environment: Environment, hosts: tuple[Instance, ...], variables: Mapping[str, object]
 ) -> Progress[None]:
     """Put hosts that were left in the middle back to one release, and back into the balancer."""
-    outcome = job.play("mend.yml", environment.name, hosts, variables, stoppable=False)
+    outcome = play(job, "mend.yml", environment, hosts, variables, stoppable=False)
     for failure in outcome.failures:
         yield Note(f"{failure.host} needs a look: {failure.task}: {failure.text}")
 

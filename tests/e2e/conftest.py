@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,16 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def house(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with living_in(lab, tmp_path_factory.mktemp("bot")) as world:
+        yield world
+
+
+@contextmanager
+def living_in(lab: Lab, folder: Path) -> Iterator[World]:
     """The lab, and a bot that is installed in its Slack as its own manifest asks for it."""
     env = {**lab.env, "PORT": "0"}
     lab.slack.install(json.loads(Packlead(env, "manifest").ends(0).out))
-    bot = Bot(env, tmp_path_factory.mktemp("bot") / "log")
+    bot = Bot(env, folder / "log")
     config = load(lab.config)
     Path(config.data).mkdir(parents=True, exist_ok=True)
     store = Store(f"sqlite:///{config.data}/packlead.db")

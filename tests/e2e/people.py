@@ -125,7 +125,8 @@ class Asked:
 
     def is_told_in_full(self, seconds: float = 30) -> Asked:
         """Wait until Slack shows all of it, and what followed up (the image)."""
-        mine = [self.operation, *self.world.store.children(self.operation.id)]
+        children = self.world.store.children(self.operation.id)
+        mine = [self.operation, *(child for child in children if child.audience)]
         for operation in mine:
             until(
                 lambda o=operation: self.world.store.note(KIND, o.id).get("finished"),  # type: ignore[misc]

@@ -43,8 +43,11 @@ class Ansible:
         variables: Mapping[str, Any],
         tell: Callable[[str, Event], None],
         cancelled: Callable[[], str],
+        plays: Sequence[str] = (),
     ) -> Outcome:
         """Play a playbook on exactly these hosts, to its end, and return how it ended.
+
+        With `plays`, by their names, it is only those of it.
 
         The keys that `tell` gets are the same whenever a run is read again. Raises Cancelled when
         somebody said stop and everything has ended, and detached.Lost when the run vanished.
@@ -57,7 +60,7 @@ class Ansible:
         if detached.state(run) == "new":
             place.fill(self._config, environment, hosts, variables)
             env = environment_of(self._config, self._folder, place)
-            program = argv(child.__file__, self._config, self._folder / playbook, place)
+            program = argv(child.__file__, self._config, self._folder / playbook, place, plays)
             detached.start(run, program, env, self._lease)
         try:
             code = detached.wait(

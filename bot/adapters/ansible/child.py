@@ -1,6 +1,6 @@
 """The process that runs Ansible: what Ansible tells goes out as JSON lines, and nothing else.
 
-    python child.py PLAYBOOK FOLDER INVENTORY VARIABLES FORKS
+    python child.py PLAYBOOK FOLDER INVENTORY VARIABLES FORKS [TAGS]
 
 Started detached, by its path: it needs nothing of the bot's, and is there at once.
 """
@@ -21,7 +21,9 @@ TOLD = {"msg", "output", "said", "packlead_say", "packlead_ok", "stdout", "stder
 LIMIT = 8000  # characters of one text
 
 
-def main(playbook: str, folder: str, inventory: str, variables: str, forks: str) -> int:
+def main(
+    playbook: str, folder: str, inventory: str, variables: str, forks: str, tags: str = ""
+) -> int:
     """Run the playbook; return ansible-playbook's own exit code."""
     out = Out(os.dup(1))
     os.dup2(2, 1)  # whatever else prints something does not reach the events
@@ -37,7 +39,7 @@ def main(playbook: str, folder: str, inventory: str, variables: str, forks: str)
         ended = ansible_runner.run(
             private_data_dir=folder, playbook=playbook, inventory=inventory, extravars=variables,
             suppress_env_files=True, quiet=True, forks=int(forks), event_handler=handle,
-            settings={"pexpect_timeout": 1}, cancel_callback=lambda: False,
+            settings={"pexpect_timeout": 1}, cancel_callback=lambda: False, tags=tags or None,
         )  # fmt: skip
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # the bot may not be there to do it

@@ -70,11 +70,17 @@ def wrapped(value: Any) -> Any:
     return value
 
 
-def argv(child: str, config: Config, playbook: Path, place: Place) -> list[str]:
-    """Return the command line of the process that runs Ansible."""
+def argv(
+    child: str, config: Config, playbook: Path, place: Place, plays: Sequence[str] = ()
+) -> list[str]:
+    """Return the command line of the process that runs Ansible.
+
+    A play is known by its tag, which is its name in one word.
+    """
     forks = str(config.ansible.forks)
     files = [str(f) for f in (playbook, place.path, place.hosts, place.variables)]
-    return [sys.executable, "-P", child, *files, forks]
+    tags = [",".join(play.replace(" ", "_") for play in plays)] if plays else []
+    return [sys.executable, "-P", child, *files, forks, *tags]
 
 
 def environment_of(config: Config, playbooks: Path, place: Place) -> dict[str, str]:

@@ -124,6 +124,8 @@ class Story:
         host, result = line.get("host", ""), line.get("result", {})
         if self._task in STOP:
             self._broken.add(self._step)
+            if self._play == "stayed behind":  # the roll itself went on
+                self._stood = self._play
             return
         sentence, output = _reason(result)
         if unreachable:
