@@ -1,7 +1,7 @@
 """Bench: what Packlead costs, and what it saves.
 
     python -m tests.bench [pages|pruning|push|roll|rollback|rotation|overhead|inventory|
-           scaling|acks|idle] [--runs 3]
+           scaling|acks|idle|fleet] [--runs 3]
 
 Prints a table; the exit status is 1 where something is lost that may never be, and where a figure
 could not be measured. A ratio or a size above what is wanted is only marked.
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 from tests.bench import (
     acks,
+    fleet,
     idle,
     overhead,
     pages,
@@ -39,10 +40,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("which", nargs="*", help="all of them where nothing is said")
     parser.add_argument("--runs", type=int, default=3, help="of each, for the medians")
+    parser.add_argument("--hosts", default="10,100,300,1000", help="sizes of the fleet")
     given = parser.parse_args()
     measures = {
         "idle": lambda: idle.measure(max(given.runs, 5)),
         "acks": lambda: acks.measure(given.runs),
+        "fleet": lambda: fleet.measure(given.runs, [int(size) for size in given.hosts.split(",")]),
         "inventory": lambda: inventory(given.runs),
         "pages": lambda: pages.measure(given.runs),
         "pruning": lambda: pruning.measure(500),

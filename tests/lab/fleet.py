@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -94,11 +94,16 @@ def seed(aws: Aws, subnet: str, fleet: Counts = SEED) -> None:
 
 def crowd(aws: Aws, count: int, environments: int = 10) -> None:
     """Add `count` instances in a network of their own, for benchmarks; hosts do not follow them."""
-    ec2 = aws.client("ec2", PEEK)
-    vpc = ec2.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.77.0.0/17")["Subnet"]["SubnetId"]
     kinds = [(f"crowd-{chr(97 + e)}", type) for e in range(environments) for type in TYPES]
-    rows = [(*kinds[n % len(kinds)], n // len(kinds) + 1) for n in range(count)]
+    crowd_of(aws, [(*kinds[n % len(kinds)], n // len(kinds) + 1) for n in range(count)])
+
+
+def crowd_of(aws: Aws, rows: Sequence[tuple[str, str, int]], network: str = "10.77.0.0/16") -> None:
+    """Add these (environment, type, number) in a network of their own."""
+    ec2 = aws.client("ec2", PEEK)
+    vpc = ec2.create_vpc(CidrBlock=network)["Vpc"]["VpcId"]
+    half = network.replace("/16", "/17")
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=half)["Subnet"]["SubnetId"]
     aws.crowd(subnet, [_tags(*row) for row in rows])
 
 
