@@ -111,7 +111,7 @@ def lines(way: Going) -> list[str]:
     for name in FLAGGED:
         if name in sorted_files:
             told.append(f"{name.upper()}: {listed(sorted_files[name], SHOWN)}")
-    if rest := [f"{len(p)} {name}" for name, p in sorted_files.items() if name not in FLAGGED]:
+    if rest := [f"{name} ({len(p)})" for name, p in sorted_files.items() if name not in FLAGGED]:
         told.append(f"files: {listed(rest)}")
     if way.url:
         told.append(f"compare: {way.url}")

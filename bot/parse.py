@@ -17,6 +17,7 @@ from bot.config import Config, Environment
 from bot.errors import BotError, Misunderstood, did_you_mean
 
 LONGEST = 2000
+PLACES = ("ENV", "FROM", "TO")  # what an environment is called in a usage line
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»", '"') | dict.fromkeys("‘’‚‛", "'"))
 _DASHES = re.compile(r"(?:(?<=\s)|^)[—–―−]+(?=[^\W\d])")
 _AFTER = re.compile(r"(?<=\s)(?:--|[—–―−])(?=\s|$)")
@@ -176,13 +177,15 @@ def _read_words(given: list[str], command: Command, config: Config) -> dict[str,
         elif place < len(given):
             arguments[parameter.name] = parameter.kind.read(given[place], config)
         elif parameter.required:
-            raise _missing(command, parameter)
+            raise _missing(command, parameter, config)
     if len(given) > len(parameters):
         surplus = " ".join(given[len(parameters) :])
         raise Misunderstood(f'{command.name} does not know what to do with "{surplus}"')
     return arguments
 
 
-def _missing(command: Command, parameter: Parameter) -> Misunderstood:
-    article = "an" if parameter.kind.label[0] in "AEIO" else "a"
-    return Misunderstood(f"{command.name} needs {article} {parameter.kind.label}")
+def _missing(command: Command, parameter: Parameter, config: Config | None = None) -> Misunderstood:
+    label = parameter.kind.label
+    article = "an" if label[0] in "AEIO" else "a"
+    known = config and label in PLACES and f"known: {', '.join(config.environments)}"
+    return Misunderstood(f"{command.name} needs {article} {label}", known or "")

@@ -124,6 +124,9 @@ def duration(seconds: float) -> str:
 def lock_line(lock: Lock, now: float) -> str:
     """Return who keeps an environment, since when, what for and until when."""
     until = f" and for {duration(lock.until - now)} more" if lock.until else ""
+    if now - lock.since < 10:
+        left = f" for {duration(lock.until - now)}" if lock.until else ""
+        return f"{lock.person} keeps {lock.environment} from now on{left}: {lock.reason}"
     since = duration(now - lock.since)
     return f"{lock.person} has kept {lock.environment} for {since}{until}: {lock.reason}"
 

@@ -25,4 +25,4 @@ def board(job: Job) -> Progress[None]:
             "the pages have no address here",
             "set PACKLEAD_URL; on the machine itself they are at its own port",
         )
-    yield Answered((link, f"it is yours alone: good for {duration(LIFE)}, for whoever has it"))
+    yield Answered((link, f"keep it to yourself: for {duration(LIFE)} it opens for whoever has it"))

@@ -25,6 +25,7 @@ DETAIL = 700  # of what happens now, or went wrong
 SHORT = 100  # of what is over, where there are not too many steps
 MANY = 20
 PLANNED = 24  # lines of a plan
+TELL = "tell"  # the command that only says something: its line says no more than its card
 POST = 4  # blocks that one line of a thread may take
 
 COLUMNS = re.compile(r"\S {3,}\S")
@@ -300,7 +301,9 @@ def _buttons(story: Story, commands: Collection[str]) -> list[Block]:
 def _context(story: Story, again: bool, log: str = "") -> Block:
     operation = story.operation
     who = text.person(str(operation.audience.get("user", "")), operation.person)
-    parts = [f"asked by {who}", f"#{operation.number}", text.name(operation.line, 300)]
+    parts = [f"asked by {who}", f"#{operation.number}"]
+    if operation.line != story.title and operation.command != TELL:
+        parts.append(text.name(operation.line, 300))
     if story.plan and story.plan.seconds and not story.over:
         parts.append(f"usually takes {words.duration(story.plan.seconds)}")
     if story.ended:
@@ -319,6 +322,8 @@ def _spoken(said: str) -> str:
 def _sentence(story: Story) -> str:
     operation = story.operation
     start = f"{operation.line} (#{operation.number}, asked by {operation.person})"
+    if operation.command == TELL:
+        return story.title
     if story.end is not None:
         return f"{start}: {' '.join(words.lines(story.end)[:3])}"
     state = f"waits for {story.behind}" if story.behind and not story.began else story.state
@@ -340,7 +345,7 @@ def _as_blocks(line: Line, story: Story, people: Mapping[str, str]) -> list[Bloc
             tail = text.cut_front(text.clean(words.tail(output)), text.SECTION).strip()
             return [blocks.section(said), *([blocks.rich(tail)] if tail else [])]
         case Planned():
-            rows = [f"• {text.escape(row, 300)}" for row in text.fold(event.lines, PLANNED)]
+            rows = _rows(event)
             return [
                 blocks.section(f"*the plan*: {text.escape(event.title, 500)}"),
                 *(blocks.section(page) for page in text.pages(rows, most=POST - 1)),
@@ -362,6 +367,14 @@ def _as_blocks(line: Line, story: Story, people: Mapping[str, str]) -> list[Bloc
             return [blocks.section(page) for page in text.pages(rows, most=POST)]
 
 
+def _rows(plan: Planned) -> list[str]:
+    """Return the lines of a plan as a list; what is set in stands below the line before."""
+    return [
+        f"{'    ◦' if row.startswith('  ') else '•'} {text.escape(row.strip(), 300)}"
+        for row in text.fold(plan.lines, PLANNED)
+    ]
+
+
 def _as_text(line: Line, story: Story, people: Mapping[str, str]) -> list[str]:
     """Return a line of the thread as mrkdwn."""
     event = line.event
@@ -376,7 +389,7 @@ def _as_text(line: Line, story: Story, people: Mapping[str, str]) -> list[str]:
         tail = [text.code(words.shown(event), 2000)] if event.text.strip() else []
         return [*tail, *(text.escape(row, 500) for row in words.shown_about(event))]
     if isinstance(event, Planned):
-        rows = [f"• {text.escape(row, 300)}" for row in text.fold(event.lines, PLANNED)]
+        rows = _rows(event)
         return [f"*the plan*: {text.escape(event.title, 500)}", *rows]
     if isinstance(event, Answered):
         if event.table:

@@ -96,7 +96,8 @@ class Story:
                 self.plan, self.open, self.turn = event, True, entry.number
                 self.began = self.began or at
                 self.tasks = {s.id: Task(s.id, s.title) for s in event.steps}
-                self._line(entry, "plan")
+                if event.lines or event.steps or self.operation.parent:
+                    self._line(entry, "plan")  # else the card has said all of it
             case StepStarted():
                 self._progress(event.step, at, event.detail)
             case StepProgress():

@@ -70,7 +70,7 @@ def test_a_locked_environment_says_by_whom_since_when_and_for_what(ask, store):
 
 def test_whoever_holds_the_lock_may_work_behind_it(ask, store):
     assert (
-        "ada has kept prod for 0 s and for 2 h more: moving"
+        "ada keeps prod from now on for 2 h: moving"
         in ask("U0ADA", "lock prod moving the database --for 2h").text
     )
     assert ask("U0ADA", "deploy prod").ok

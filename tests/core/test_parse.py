@@ -48,7 +48,7 @@ def test_it_is_understood_as_it_was_meant(text, arguments, config):
     [
         ("", "nothing was said\nhelp lists what can be said"),
         ("deplyo prod", 'there is no command "deplyo"\ndid you mean "deploy"?'),
-        ("deploy", "deploy needs an ENV\nusage: deploy ENV [REF] [--only TYPE] [--dry-run]"),
+        ("deploy", "deploy needs an ENV\nknown: prod, puppystream\nusage: deploy ENV [REF]"),
         ("deploy prdo", 'there is no environment "prdo"\ndid you mean "prod"?\nusage: '),
         ("deploy xyz", 'there is no environment "xyz"\nknown: prod, puppystream\nusage: '),
         ("deploy prod master now", 'deploy does not know what to do with "now"\nusage: '),

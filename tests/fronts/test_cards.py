@@ -55,10 +55,12 @@ ENDS = st.one_of(
 )
 
 
-def story(*events: Event, line: str = "deploy prod master", **row: object) -> Story:
+def story(
+    *events: Event, line: str = "deploy prod master", command: str = "deploy", **row: object
+) -> Story:
     values = {"state": "running", "exclusive": True, "audience": {"user": "U0ADA"}} | row
     made = Story(
-        Operation(12, "id", line, "deploy", "prod", "ada", "slack", created=1.0, **values)  # type: ignore[arg-type]
+        Operation(12, "id", line, command, "prod", "ada", "slack", created=1.0, **values)  # type: ignore[arg-type]
     )
     for number, event in enumerate(events, 1):
         made.add(Entry(number, "id", str(number), 1_700_000_000.0 + number, event))
@@ -135,6 +137,20 @@ def test_who_is_called_is_called_by_what_the_config_says_of_them():
         check(message)
         shown = "".join(markup(message)) if style < Style.TEXT else message["text"]
         assert "it brings commits of <@U0ADA>, bob and &lt;!channel&gt;" in shown
+
+
+def test_what_is_only_said_is_said_once():
+    made = story(Planned("ada took bob's lock away"), Done(""), line="tell prod x", command="tell")
+    message = cards.card(made, Style.PLAN, COMMANDS)
+    check(message)
+    assert message["text"] == "ada took bob's lock away" and made.lines == []
+    assert "tell prod" not in str(message["blocks"])
+
+
+def test_what_is_set_in_stands_below_the_line_before():
+    made = story(Planned("deploy", ("2 commits:", "  abc1234 Paint it", "compare: x")))
+    shown = "".join(markup(cards.post(made.lines, made, Style.PLAN)))
+    assert "• 2 commits:\n    ◦ abc1234 Paint it\n• compare: x" in shown
 
 
 def test_a_long_plan_is_folded():

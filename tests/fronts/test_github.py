@@ -366,7 +366,7 @@ def test_a_lock_holds_for_pushes(
     store.locks.take(Lock("puppystream", "ada", reason, store.now()))
     assert push() == 200 and push() == 200, "also for whoever holds it"
     [told] = all_of(store)
-    assert told.command == "tell" and "ada has kept puppystream" in told.line
+    assert told.command == "tell" and "ada keeps puppystream from now on" in told.line
     call, _ = dispatcher.recall(told)
     assert call.command.name == "tell" and reason.split()[0] in call.arguments["text"]
     assert served.pushes.counts["refused"] == 2
@@ -476,7 +476,7 @@ def test_a_lock_holds_for_tokens(post, store: Store):
     token = "Bearer " + sealed(TOKENS, ticket(store))
     assert post(token)[0] == 409 and post(token)[0] == 409
     [told] = all_of(store)
-    assert told.command == "tell" and "ada has kept puppystream" in told.line
+    assert told.command == "tell" and "ada keeps puppystream from now on" in told.line
 
 
 def test_pushes_and_tokens_are_one_queue(post, push: Push, store: Store):
