@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.people import Person
 from tests.e2e.world import World
-from tests.playbooks.load import Load
+from tests.lab.load import Load
 
 ENVIRONMENT = "puppystream"
 BAD = [
@@ -21,10 +21,10 @@ def test_a_bad_build_stops_and_harms_nobody(
 ):
     branch = world.lab.git.bad_build(kind)
     old, new = world.hosts.commits(ENVIRONMENT), world.lab.git.head(branch)
-    with Load(world.lab.balancers[ENVIRONMENT], visitors=2, pause=0.05) as load:
+    with Load(world.lab.balancers[ENVIRONMENT], rate=20) as load:
         deploy = ada.says(f"/deploy {ENVIRONMENT} {branch}", "C0PUPPY")
         deploy.ends("failed").is_told_in_full()
-    assert not load.wrong
+    assert not load.wrong, load.failures
     assert world.hosts.commits(ENVIRONMENT) == old
     assert not [*world.hosts.wrong()]
     assert world.store.holder(ENVIRONMENT) is None

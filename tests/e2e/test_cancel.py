@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.e2e.people import Asked, Person
 from tests.e2e.world import World, until
-from tests.playbooks.load import Load
+from tests.lab.load import Load
 
 Commit = Callable[[], tuple[str, str]]
 ENVIRONMENT = "puppystream"
@@ -35,7 +35,7 @@ def test_by_the_button_while_a_host_is_out(
 ):
     branch, new = commit()
     old = world.hosts.commits(ENVIRONMENT)
-    with Load(world.lab.balancers[ENVIRONMENT], visitors=2, pause=0.05) as load:
+    with Load(world.lab.balancers[ENVIRONMENT], rate=20) as load:
         deploy = ada.says(f"/deploy {ENVIRONMENT} {branch}", "C0PUPPY")
         after = bob.says(f"/deploy {ENVIRONMENT} {branch}", "C0PUPPY")
         after.has_card("waits")
@@ -49,7 +49,7 @@ def test_by_the_button_while_a_host_is_out(
         assert world.processes_of(deploy.number)
         bob.clicks(card, "say:cancel", stale=True).is_told("is asked to stop")
         was_put_back(world, deploy, "bob", old, new)
-    assert not load.wrong
+    assert not load.wrong, load.failures
     assert world.hosts.commit("puppystreamweb2") == old["puppystreamweb2"]
     assert "Cancel" not in [button.label for button in deploy.card.buttons]
     after.has_card("cancelled by bob", "before it began")
@@ -58,7 +58,7 @@ def test_by_the_button_while_a_host_is_out(
 def test_by_a_command_and_then_once_more(world: World, ada: Person, commit: Commit):
     branch, new = commit()
     old = world.hosts.commits(ENVIRONMENT)
-    with Load(world.lab.balancers[ENVIRONMENT], visitors=2, pause=0.05) as load:
+    with Load(world.lab.balancers[ENVIRONMENT], rate=20) as load:
         deploy = ada.says(f"/deploy {ENVIRONMENT} {branch}", "C0PUPPY")
         until(
             lambda: world.hosts.is_out("puppystreamweb2", ENVIRONMENT), 40, "it leaves the balancer"
@@ -73,7 +73,7 @@ def test_by_a_command_and_then_once_more(world: World, ada: Person, commit: Comm
         again = ada.clicks(card, "once:retry")
         assert "asked before" in ada.clicks(card, "once:retry", stale=True).answer
         again.ends("done").is_followed_up().is_told_in_full()
-    assert not load.wrong
+    assert not load.wrong, load.failures
     world.hosts.run(new, ENVIRONMENT)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.e2e.people import Person
 from tests.e2e.world import World
-from tests.playbooks.load import Load
+from tests.lab.load import Load
 
 Commit = Callable[[], tuple[str, str]]
 
@@ -14,12 +14,12 @@ Commit = Callable[[], tuple[str, str]]
 def test_a_deploy_from_the_slash_command_to_the_end(world: World, ada: Person):
     new = world.lab.git.commit("master", {"e2e.txt": "a new day\n"}, "Open at nine")
     short = new[:7]
-    with Load(world.lab.balancers["prod"], visitors=2, pause=0.05) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         deploy = ada.says("/deploy prod master")
         deploy.has_card("running", f"deploy {short} (master) to prod, 4 hosts")
         assert [b.label for b in deploy.card.buttons] == ["Cancel"]
         deploy.ends("done")
-    assert not load.wrong
+    assert not load.wrong, load.failures
     world.hosts.run(new, "prod")
 
     card = deploy.has_card("done", f"prod runs {short} on 4 hosts, release ")

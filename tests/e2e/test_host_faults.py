@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.people import Asked, Person
 from tests.e2e.test_scale_faults import hung
 from tests.e2e.world import World, until
-from tests.playbooks.load import Load
+from tests.lab.load import Load
 
 Commit = Callable[[], tuple[str, str]]
 SPARE = 96 * 1024  # bytes that are left on a full disk: less than a release takes
@@ -55,7 +55,7 @@ def brought_along(world: World, ada: Person, branch: str, new: str) -> None:
 def test_a_host_goes_away_while_it_is_switched(world: World, ada: Person, commit: Commit):
     branch, new = commit()
     old, machines = world.hosts.commit("prodweb2"), world.lab.machines
-    with Load(world.lab.balancers["prod"], visitors=2, pause=0.05) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         deploy = ada.says(f"/deploy prod {branch} --only web")
         until(lambda: world.hosts.is_out("prodweb1", "prod"), 60, "prodweb1 leaves the balancer")
         machines.stop_host("prodweb1")
@@ -73,7 +73,7 @@ def test_a_host_hangs_while_it_is_switched(world: World, ada: Person, commit: Co
     """Its connections stay open and say nothing: after half a minute it counts as gone."""
     branch, new = commit()
     old = world.hosts.commit("prodweb2")
-    with Load(world.lab.balancers["prod"], visitors=2, pause=0.05) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         deploy = ada.says(f"/deploy prod {branch} --only web")
         until(lambda: world.hosts.is_out("prodweb1", "prod"), 60, "prodweb1 leaves the balancer")
         with hung(world, "prodweb1"):
@@ -114,7 +114,7 @@ def test_a_host_has_no_room_left(world: World, ada: Person, commit: Commit):
     branch, new = commit()
     old = world.hosts.commits("prodweb")
     with full(world, "prodweb2"):
-        with Load(world.lab.balancers["prod"], visitors=2, pause=0.05) as load:
+        with Load(world.lab.balancers["prod"], rate=20) as load:
             deploy = ada.says(f"/deploy prod {branch} --only web")
             stopped_at(world, deploy, "prodweb2", "No space left on device")
         assert not load.wrong, load.failures

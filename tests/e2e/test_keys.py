@@ -10,8 +10,8 @@ from tests.e2e.canaries import Watch, canaries, everywhere, found, heart
 from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
 from tests.e2e.world import World, until
+from tests.lab.load import Load
 from tests.lab.slack.records import Json
-from tests.playbooks.load import Load
 
 KEY = "TWITTER_KEY"
 FIRST = "canary99x0123456789abcdef"
@@ -47,14 +47,17 @@ def types(person: Person, line: str, channel: str = "C0PROD", **values: object) 
 
 def test_a_key_is_rotated_in_a_form_and_seen_by_nobody(world: World, ada: Person, key: str):
     values = [*canaries(6)][3:5]
-    with Watch([heart(v) for v in values]) as watch, Load(world.lab.balancers["prod"]) as load:
+    with (
+        Watch([heart(v) for v in values]) as watch,
+        Load(world.lab.balancers["prod"], rate=20) as load,
+    ):
         for value in values:
             asked = types(ada, f"/rotate-key {key} prod", value=value).ends("done")
             everywhere(world, "prod", key, value)
             asked.is_told_in_full()
             asked.has_card("done", f"{key} of prod is version", "by ada, fingerprint")
             asked.has_said(f"prodweb1 has {key} version", f"prodweb2 has {key} version")
-    assert not load.wrong
+    assert not load.wrong, load.failures
     assert not watch.seen
     assert not found(world, values)
 
@@ -86,9 +89,9 @@ def test_a_random_one_and_back_again(world: World, ada: Person, key: str):
 def test_a_host_that_is_not_well_sends_all_back(world: World, ada: Person, key: str):
     good, bad = "canary50x0123456789abcdef", "revoked on prodweb2 canary51x0123456789abcdef"
     types(ada, f"/rotate-key {key} prod", value=good).ends("done")
-    with Load(world.lab.balancers["prod"]) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         asked = types(ada, f"/rotate-key {key} prod", value=bad).ends("failed")
-    assert not load.wrong
+    assert not load.wrong, load.failures
     everywhere(world, "prod", key, good)
     asked.is_told_in_full()
     asked.has_said("be well with the key on prodweb2", "every host goes back to version")
@@ -99,13 +102,13 @@ def test_a_host_that_is_not_well_sends_all_back(world: World, ada: Person, key: 
 @pytest.mark.soak
 def test_killed_while_hosts_change(world: World, ada: Person, key: str):
     value = "canary52x0123456789abcdef"
-    with Load(world.lab.balancers["prod"], visitors=2, pause=0.05) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         asked = types(ada, f"/rotate-key {key} prod", value=value)
         until(lambda: world.hosts.is_out("prodweb1", "prod"), 40, "prodweb1 leaves the balancer")
         world.bot.kill()
         world.bot.start()
         asked.ends("done")
-    assert not load.wrong
+    assert not load.wrong, load.failures
     everywhere(world, "prod", key, value)
     asked.is_told_in_full()
     assert not found(world, [value])

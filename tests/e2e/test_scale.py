@@ -5,13 +5,13 @@ from __future__ import annotations
 from tests.e2e.people import Person
 from tests.e2e.world import World, until
 from tests.lab.copies import differences
-from tests.playbooks.load import Load
+from tests.lab.load import Load
 
 
 def test_three_more_come_as_true_copies_and_go_again(world: World, ada: Person):
     ada.says("/image prod web").ends("done")
     live = world.hosts.commit("prodweb1")
-    with Load(world.lab.balancers["prod"]) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         up = ada.says("/scale prod web 5")
         up.ends("done")
         card = up.has_card("prod has 5 web: prodweb3, prodweb4 and prodweb5 came")
@@ -36,7 +36,7 @@ def test_three_more_come_as_true_copies_and_go_again(world: World, ada: Person):
             next(b.action_id for b in question.buttons if "pprove" in b.label or "es" in b.label),
         )
         until(lambda: len(world.hosts.names("prodweb")) == 2, 60, "three of them go")
-    assert not load.wrong
+    assert not load.wrong, load.failures
     until(lambda: not world.store.live(), 20, "it ends")
     assert world.hosts.names("prodweb") == ["prodweb1", "prodweb2"]
     last = world.store.history("prod", "scale")[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.e2e.people import Asked, Person
 from tests.e2e.world import World, until
-from tests.playbooks.load import Load
+from tests.lab.load import Load
 
 Commit = Callable[[], tuple[str, str]]
 
@@ -29,7 +29,7 @@ def came_through(world: World, deploy: Asked, new: str) -> None:
 
 def test_killed_while_hosts_are_prepared(world: World, ada: Person, commit: Commit):
     branch, new = commit()
-    with Load(world.lab.balancers["prod"], visitors=2, pause=0.05) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         deploy = ada.says(f"/deploy prod {branch} --only web")
         deploy.is_said_so_far()
         deploy.does("prepare")
@@ -37,18 +37,18 @@ def test_killed_while_hosts_are_prepared(world: World, ada: Person, commit: Comm
         assert "switch web" not in deploy.states()
         world.bot.start()
         came_through(world, deploy, new)
-    assert not load.wrong
+    assert not load.wrong, load.failures
 
 
 def test_killed_while_a_host_is_out_of_the_balancer(world: World, ada: Person, commit: Commit):
     branch, new = commit()
-    with Load(world.lab.balancers["prod"], visitors=2, pause=0.05) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         deploy = ada.says(f"/deploy prod {branch} --only web")
         until(lambda: world.hosts.is_out("prodweb1", "prod"), 40, "prodweb1 leaves the balancer")
         world.bot.kill()
         world.bot.start()
         came_through(world, deploy, new)
-    assert not load.wrong
+    assert not load.wrong, load.failures
 
 
 def test_stopped_and_the_roll_ends_without_a_bot(world: World, ada: Person, commit: Commit):

@@ -25,7 +25,7 @@ from bot.config import Config, load
 from bot.errors import Cancelled
 from bot.events import Event, HostReport, Output, StepEnded, StepStarted
 from tests.lab.lab import Lab
-from tests.playbooks.load import Load
+from tests.lab.load import Load
 
 pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]
@@ -117,10 +117,10 @@ def nobody_says_stop(world: World) -> None:
 
 def test_a_deploy_of_everything_loses_no_request(world: World):
     commit = world.lab.git.commits[-1]
-    with Load(world.lab.balancers["prod"]) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         outcome = world.play("deploy.yml", commit, world.hosts())
     assert outcome.ok, outcome
-    assert not load.wrong
+    assert not load.wrong, load.failures
     assert load.right > 100
     assert sorted(outcome.hosts) == ["prodcelery1", "prodmanager1", "prodweb1", "prodweb2"]
     steps = [event.step for event in world.told(StepStarted)]
@@ -155,10 +155,10 @@ def test_a_bad_build_stops_and_harms_nobody(
     git, before = world.lab.git, world.serving()
     commit = git.head(git.bad_build(kind))
     hosts = world.hosts("web")[: 1 if kind == "install" else 2]  # a virtualenv takes its time
-    with Load(world.lab.balancers["prod"]) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         outcome = world.play("deploy.yml", commit, hosts)
     assert not outcome.ok
-    assert not load.wrong
+    assert not load.wrong, load.failures
     first = min(outcome.failures, key=lambda failure: failure.host)
     assert (first.host, first.task) == ("prodweb1", task), outcome
     assert sentence in first.text.splitlines()[-1]
@@ -206,7 +206,7 @@ def test_a_cancelled_deploy_leaves_nothing_running_and_is_mended(world: World):
         return "ada" if begun else ""
 
     world.cancelled = cancelled
-    with Load(world.lab.balancers["prod"]) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         with pytest.raises(Cancelled, match="ada"):
             world.play("deploy.yml", new, world.hosts("web"))
         run = world.runs / f"{world.number}-1"
@@ -221,7 +221,7 @@ def test_a_cancelled_deploy_leaves_nothing_running_and_is_mended(world: World):
             packlead_operation="{{ lookup('pipe', 'touch /srv/pwned; echo no') }}",
         )  # fmt: skip
     assert outcome.ok, outcome
-    assert not load.wrong
+    assert not load.wrong, load.failures
     commits = set(world.serving().values())
     assert commits <= {old, new}
     assert world.serving()["prodweb2"] == old

@@ -25,7 +25,7 @@ from bot.config import Config, load
 from bot.errors import Cancelled
 from bot.events import Event, HostReport, Output, StepStarted
 from tests.lab.lab import Lab
-from tests.playbooks.load import Load
+from tests.lab.load import Load
 
 pytestmark = pytest.mark.lab
 KEY = b"a key of the house, long enough for anybody"
@@ -139,10 +139,10 @@ def world(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]
 
 def test_every_host_gets_the_exact_bytes_and_nobody_waits(world: World):
     version = world.put(ODD)
-    with Load(world.lab.balancers["prod"]) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         outcome = world.play(version)
     assert outcome.ok, outcome
-    assert not load.wrong
+    assert not load.wrong, load.failures
     assert load.right > 50
     world.everywhere(ODD)
     world.left_nowhere(ODD)
@@ -167,7 +167,7 @@ def test_once_more_touches_nobody(world: World):
 def test_a_host_that_is_not_well_with_it_stops_the_roll_and_all_go_back(world: World):
     good, bad = world.put("good-key-0123456789"), world.put("revoked on prodweb2 é 0123456789")
     assert world.play(good).ok
-    with Load(world.lab.balancers["prod"]) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         outcome = world.play(bad)
         assert not outcome.ok
         first = outcome.failures[0]
@@ -178,7 +178,7 @@ def test_a_host_that_is_not_well_with_it_stops_the_roll_and_all_go_back(world: W
         assert world.lab.fleet.health("prod").get("prodweb2") != "healthy"
         again = world.play(good, packlead_back=True)
     assert again.ok, again
-    assert not load.wrong
+    assert not load.wrong, load.failures
     world.everywhere("good-key-0123456789")
     said = {report.host for report in world.told(HostReport)}
     assert said == set(WEB), "who never had the new one stays as it is"
@@ -194,12 +194,12 @@ def test_cancelled_in_the_middle_and_back(world: World):
             begun.append(True)
         return "ada" if begun else ""
 
-    with Load(world.lab.balancers["prod"]) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         with pytest.raises(Cancelled, match="ada"):
             world.play(new, cancelled=cancelled)
         outcome = world.play(good, packlead_back=True)
     assert outcome.ok, outcome
-    assert not load.wrong
+    assert not load.wrong, load.failures
     world.everywhere("good-key-9876543210")
 
 
