@@ -143,7 +143,7 @@ class Opened(Event):
 
 @dataclass(frozen=True)
 class Typed(Event):
-    """A line that somebody typed in a shell."""
+    """A line that somebody typed in a shell, without secrets; "" on its way to the host."""
 
     person: str
     text: str

@@ -10,7 +10,7 @@ from bot.adapters.aws.records import Fleet, Instance
 from bot.adapters.records import Ran, Talked
 from bot.detached import Lost
 from bot.errors import Cancelled, Refused
-from bot.events import Event, Note
+from bot.events import Event, Note, Typed
 from bot.sessions import Sessions
 from bot.store import Store
 
@@ -99,8 +99,8 @@ class _Messages:
         self._after, found = self._sessions.typed(self._job.operation, self._after)
         return found
 
-    def hide(self, said: str, masked: str) -> None:
-        self._sessions.hide(self._job.operation, said, masked)
+    def took(self, text: str) -> None:
+        self.tell(Typed(self._job.operation.person, text))
 
     def tell(self, event: Event) -> None:
         self._count += 1

@@ -1,10 +1,13 @@
 """Who has a shell open in Slack, and the lines that they type in it.
 
 A line is an entry in the log of the shell's operation: whoever hears it needs no way to a host, and
-the worker that holds the shell needs no Slack.
+the worker that holds the shell needs no Slack. It may hold a secret that the host alone can tell:
+what was typed is sealed beside an empty entry, and written down as the host has masked it.
 """
 
 from __future__ import annotations
+
+import hashlib
 
 import sqlalchemy as sa
 
@@ -12,7 +15,6 @@ from bot import masking
 from bot.errors import Refused
 from bot.events import Typed
 from bot.operations import Operation
-from bot.schema import events
 from bot.store import Store
 
 NOTE = "session"
@@ -48,29 +50,33 @@ class Sessions:
         text = unfenced(text)
         if masking.mask(text) != text:
             raise Refused("that line holds a secret of Packlead's own: the shell did not get it")
-        self._store.append(operation.id, key, Typed(operation.person, text))
+        place = _place(operation.id, key)
+
+        def work(c: sa.Connection) -> None:
+            if self._store.add(c, operation.id, key, Typed(operation.person, "")):
+                self._store.sealed.put(c, place, text)
+
+        self._store.transact(work)
         if text.lower() in EXIT:
             self.close(operation)
 
-    def hide(self, operation: Operation, said: str, masked: str) -> None:
-        """Take a secret that only the host could know out of a line that was typed."""
-
-        def work(c: sa.Connection) -> None:
-            typed = (events.c.operation == operation.id) & (events.c.kind == Typed.__name__)
-            for row in c.execute(sa.select(events).where(typed)).all():
-                if row.data["text"] == said:
-                    kept = events.update().where(events.c.number == row.number)
-                    c.execute(kept.values(data={**row.data, "text": masked}))
-
-        self._store.transact(work)
-
     def typed(self, operation: Operation, after: int) -> tuple[int, list[str]]:
-        """Return what was typed after an entry of the log, and the number to go on from."""
+        """Take what was typed after an entry of the log; return the number to go on from, too."""
         found: list[str] = []
         while page := self._store.entries(operation.id, after):
             after = page[-1].number
-            found += [e.event.text for e in page if isinstance(e.event, Typed)]
+            for entry in page:
+                if isinstance(entry.event, Typed) and not entry.event.text:
+                    place = _place(operation.id, entry.key)
+                    if (text := self._store.sealed.open(place)) is not None:
+                        found.append(text)
+                        self._store.sealed.forget(place)
         return after, found
+
+
+def _place(operation: str, key: str) -> str:
+    """Return under which name a line is sealed."""
+    return f"typed:{hashlib.sha256(f'{operation} {key}'.encode()).hexdigest()}"
 
 
 def unfenced(text: str) -> str:

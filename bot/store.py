@@ -248,6 +248,10 @@ class Store(Notes):
         """Append an event to an operation's log, once for each key."""
         self.transact(lambda c: self._append(c, operation, key, event))
 
+    def add(self, c: sa.Connection, operation: str, key: str, event: Event) -> bool:
+        """Append an event within a transaction; False where its key is there already."""
+        return self._append(c, operation, key, event)
+
     def entries(self, operation: str, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Return an operation's log after an entry's number, oldest first."""
         return self._entries(events.c.operation == operation, after, limit)
@@ -305,14 +309,14 @@ class Store(Notes):
 
     def _append(
         self, c: sa.Connection, operation: str, key: str, event: Event, new: bool = False
-    ) -> None:
+    ) -> bool:
         if not (new or self.alone):
             # The row lock puts the numbers of one operation's entries in the order of commits.
             mine = sa.select(operations.c.number).where(operations.c.id == operation)
             c.execute(mine.with_for_update())
         kind, data = encode(event)
         row = {"operation": operation, "key": key, "at": self.now(), "kind": kind, "data": data}
-        self.insert_once(c, events, row, events.c.number)
+        return self.insert_once(c, events, row, events.c.number) is not None
 
     def _move(self, c: sa.Connection, id: str, states: Iterable[str], **values: Any) -> bool:
         where = (operations.c.id == id) & operations.c.state.in_(tuple(states))

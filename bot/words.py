@@ -52,7 +52,7 @@ def say(event: Event) -> str:
         case Printed(_, text):
             return text.rstrip("\n")
         case Typed(person, text):
-            return f"{person} types: {text}"
+            return f"{person} types: {text}" if text else ""
         case Shown():
             return "\n".join(part for part in (shown(event), *shown_about(event)) if part)
         case Answered(said):

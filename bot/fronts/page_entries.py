@@ -21,6 +21,7 @@ from bot.events import (
     StepEnded,
     StepProgress,
     StepStarted,
+    Typed,
     WasCancelled,
 )
 from bot.fronts.slack_text import clean
@@ -55,8 +56,8 @@ def drawn(entry: Entry) -> Drawn | None:
         case Printed():
             told = {"k": "out", "at": at, "h": clean(event.host), "task": "output", "ok": True}
             return told | {"t": clean(event.text), "raw": True}
-        case Shown():
-            return None  # the end of what was printed, and that is here already
+        case Shown() | Typed(text=""):
+            return None  # what was printed or typed comes as an entry of its own
         case Answered():
             return {"k": "answer", "at": at, "t": [clean(line) for line in event.lines]}
         case Question():
@@ -79,7 +80,7 @@ def text(entry: Entry) -> str:
     """Return an entry as lines of a text file, each with its newline."""
     event = entry.event
     at = f"{datetime.fromtimestamp(entry.at, UTC):%H:%M:%S}"
-    if isinstance(event, Shown):
+    if isinstance(event, Shown) or (isinstance(event, Typed) and not event.text):
         return ""
     if isinstance(event, Printed):
         return clean(event.text)

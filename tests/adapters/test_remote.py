@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,10 @@ from bot.adapters.records import Ran, Talked
 from bot.adapters.remote import Remote, there
 from bot.config import Config
 from bot.errors import Cancelled
-from bot.events import Event, Printed, Shown
+from bot.events import Event, Printed, Shown, Typed
+from bot.far import _Messages
+from bot.sessions import Sessions
+from bot.store import Store
 
 SECRETS = {"KEY": "kennel-secret-1", "ODD": 'two "quoted"\nlines', "SHORT": "abc", "LONG": "x" * 99}
 HOST = Instance("i-1", "prodmanager1", "prod", "manager", "127.0.0.9", "running")
@@ -166,7 +170,7 @@ class Typist:
 
     def __init__(self, *lines: str) -> None:
         self.lines, self.events, self.ready = list(lines), list[Event](), False
-        self.hidden: list[tuple[str, str]] = []
+        self.kept: list[str] = []
 
     def opened(self) -> None:
         self.ready = True
@@ -177,8 +181,8 @@ class Typist:
         self.ready = False
         return [self.lines.pop(0)]
 
-    def hide(self, said: str, masked: str) -> None:
-        self.hidden.append((said, masked))
+    def took(self, text: str) -> None:
+        self.kept.append(text)
 
     def tell(self, event: Event) -> None:
         self.events.append(event)
@@ -210,12 +214,38 @@ def test_a_shell_remembers(remote: Remote):
     assert "NameError" in shown[6].text
 
 
-def test_a_secret_in_what_is_typed_is_told_to_whoever_keeps_it(remote: Remote):
+def test_what_is_typed_is_kept_as_the_host_has_masked_it(remote: Remote):
     line = f"import os; os.environ['KEY'] == '{SECRETS['KEY']}'"
     typist: Any = Typist(line, "exit")
     remote.talk(HOST, 30, typist)
-    assert typist.hidden == [(line, "import os; os.environ['KEY'] == '[KEY]'")]
+    assert typist.kept == ["import os; os.environ['KEY'] == '[KEY]'", "exit"]
     assert typist.shown[0].text == "True\n"
+
+
+def test_a_line_goes_from_who_types_it_to_the_host_without_being_written_down(
+    remote: Remote, store: Store
+):
+    line = f"import os; os.environ['KEY'] == '{SECRETS['KEY']}'"
+    mine, _ = store.submit(
+        "one", line="shell prod dogs", command="shell", environment="prod", person="ada",
+        front="slack",
+    )  # fmt: skip
+    store.begin(mine.id)
+    sessions = Sessions(store)
+    for number, text in enumerate((line, line, "exit")):
+        sessions.type(mine, f"delivery-{number}", text)
+    sessions.type(mine, "delivery-0", line)  # it is delivered again
+    job: Any = SimpleNamespace(operation=mine)
+    quiet: Any = SimpleNamespace(cancelled=lambda: "")
+    said = _Messages(job, store, sessions, quiet, "it is open")
+    assert remote.talk(HOST, 30, said) == Talked("exit")
+    told = [e.event for e in store.entries(mine.id)]
+    typed = [e.text for e in told if isinstance(e, Typed) and e.text]
+    assert typed == ["import os; os.environ['KEY'] == '[KEY]'"] * 2 + ["exit"]
+    assert [e.text for e in told if isinstance(e, Shown)] == ["True\n", "True\n"]
+    file = Path(store.url.removeprefix("sqlite:///"))
+    for part in file.parent.glob(f"{file.name}*"):
+        assert SECRETS["KEY"].encode() not in part.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,10 @@ def said(slack: Slack) -> str:
 
 
 def typed(store: Store, operation: Operation) -> list[str]:
-    return [e.event.text for e in store.entries(operation.id) if isinstance(e.event, Typed)]
+    """What the worker would read next; nothing of it is in the database in clear."""
+    entries = [e.event for e in store.entries(operation.id) if isinstance(e.event, Typed)]
+    assert {e.text for e in entries} <= {""}
+    return Sessions(store).typed(operation, 0)[1]
 
 
 def test_a_conversation(strict: Slack, running: Running, worker: Worker, store: Store):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.dispatcher import Dispatcher
-from bot.events import Done
+from bot.events import Done, Typed
 from bot.fronts import terminal
 from bot.fronts.slack_payloads import click
 from bot.store import Store
@@ -52,8 +52,10 @@ def test_wherever_it_is_typed(
 
 def test_lines_of_an_open_shell_pass(strict: Slack, running: Running, worker: Worker, store: Store):
     operation = opened(strict, worker, store)
-    line = "user.set_password('swordfish'); API_KEY = 'abcdef'"
+    line = "user.set_password('swordfish-canary'); API_KEY = 'abcdef'"
     strict.say("U0ADA", "D0ADA", line)
+    strict.wait(lambda: store.entries(operation.id)[-1].event == Typed("ada", ""), what="the line")
+    assert not held(Path(store.url.removeprefix("sqlite:///"))), "it is sealed from the beginning"
     strict.wait(lambda: typed(store, operation) == [line], what="the shell gets it")
     worker.end(operation, Done("it ended"), "done")
     strict.wait(lambda: store.note("slack", operation.id).get("finished"), 20, "the end")

@@ -56,7 +56,7 @@ class _Talk:
         self.told: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self.waiting: deque[str] = deque()
         self.open, self.end, self.busy, self.asked, self.beat = False, "", 0.0, 0.0, 0.0
-        self.tail, self.lines, self.note, self.said = "", 0, "", ""
+        self.tail, self.lines, self.note = "", 0, ""
         self.stdin = cast(IO[bytes], process.stdin)
         threading.Thread(target=_read, args=(process.stdout, self.told), daemon=True).start()
 
@@ -82,6 +82,7 @@ class _Talk:
             if self.open and not self.busy and self.waiting:
                 self._say(self.waiting.popleft(), now)
             if self.end and not self.busy and not self.waiting:
+                self.line.took(self.end)
                 return Talked("exit")
 
     def _next(self) -> Talked | None:
@@ -95,7 +96,7 @@ class _Talk:
         if text := clean(str(told.get("text", ""))):
             self._printed(text)
         if "heard" in told:
-            self.line.hide(self.said, clean(str(told["heard"])))
+            self.line.took(clean(str(told["heard"])))
         if told.get("done") == "ready":
             self.open, self.tail, self.lines = True, "", 0
             self.line.opened()
@@ -110,6 +111,7 @@ class _Talk:
     def _listen(self, now: float) -> None:
         for text in self.line.heard():
             if text.lower() in INTERRUPT:
+                self.line.took(text)  # the host does not hear it
                 self.waiting.clear()
                 if self.busy:
                     self._interrupt("it was stopped by Ctrl-C")
@@ -122,7 +124,7 @@ class _Talk:
             self._send({})
 
     def _say(self, text: str, now: float) -> None:
-        self.busy, self.asked, self.said = now, 0.0, text
+        self.busy, self.asked = now, 0.0
         self.tail, self.lines, self.note = "", 0, ""
         self._send({"say": text})
 
