@@ -13,7 +13,7 @@ from tests.e2e.people import Asked, Person
 from tests.e2e.world import World, until
 from tests.lab import config as tables
 from tests.lab.lab import Lab
-from tests.playbooks.load import Load
+from tests.lab.load import Load
 
 pytestmark = pytest.mark.soak  # a lab of its own, of seven hosts
 Commit = Callable[[], tuple[str, str]]
@@ -73,10 +73,10 @@ def came_through(deploy: Asked, new: str) -> None:
 
 def test_a_deploy_in_shards_has_one_card(world: World, ada: Person, commit: Commit):
     branch, new = commit()
-    with Load(world.lab.balancers["prod"], visitors=2, pause=0.05) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         deploy = ada.says(f"/deploy prod {branch}")
         came_through(deploy, new)
-    assert not load.wrong
+    assert not load.wrong, load.failures
     card = deploy.has_card("done", f"prod runs {new[:7]} on 6 hosts")
     [plan] = [block for block in card.blocks if block["type"] == "plan"]
     assert [task["status"] for task in plan["tasks"]] == ["complete"] * 4
@@ -90,10 +90,10 @@ def test_a_deploy_in_shards_has_one_card(world: World, ada: Person, commit: Comm
 def test_a_shard_that_cannot_prepare_stops_everything(world: World, ada: Person):
     old = world.hosts.commits("prod")
     branch = world.lab.git.bad_build("install")
-    with Load(world.lab.balancers["prod"], visitors=2, pause=0.05) as load:
+    with Load(world.lab.balancers["prod"], rate=20) as load:
         deploy = ada.says(f"/deploy prod {branch}")
         deploy.ends("failed", 240).is_told_in_full()
-    assert not load.wrong
+    assert not load.wrong, load.failures
     assert world.hosts.commits("prod") == old
     assert deploy.states()["prepare"] == "failed"
     assert "migrate" not in deploy.states()
