@@ -34,8 +34,9 @@ def test_a_deploy_from_the_slash_command_to_the_end(world: World, ada: Person):
     deploy.is_followed_up().is_told_in_full()
     thread = deploy.has_said(
         f"comes: {new} (master) Open at nine",
-        f"{short} Open at nine (Ada Lindqvist)",
         "order: prodweb1 and prodweb2, one at a time; then prodcelery1 and prodmanager1 together",
+        f"{short} Open at nine (Ada Lindqvist)",
+        "it brings commits of <@U0ADA>",
         f"prodweb1 serves {short}; it was out of prod-web for",
         f"prodweb2 serves {short}; it was out of prod-web for",
         f"prod runs {short} on 4 hosts",
