@@ -14,6 +14,7 @@ import http.client
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -85,17 +86,34 @@ def fleet(lab: Lab, environment: str, type: str, count: int, commit: str) -> Ite
 
 
 def strays(lab: Lab, before: Inventory, operations: Collection[str] = ()) -> Iterator[str]:
-    """Nothing is untagged or forgotten: no instance, volume, image or snapshot that is nobody's."""
+    """Nothing is untagged or forgotten: no instance, volume, image or snapshot that is nobody's.
+
+    What is new is of one of these operations, and none of them made two images of one master.
+    """
     for row in _instances(lab):
         tags, id = _tags(row), row["InstanceId"]
         if missing := [tag for tag in TAGS if not tags.get(tag)]:
             yield f"{id} has no tag {', '.join(missing)}"
         if id not in before.instances and tags.get("Operation") not in operations:
             yield f"{tags.get('Name', id)} is of no operation, but of {tags.get('Operation')!r}"
-    now = inventory(lab)
-    for kind in ("images", "snapshots"):
-        if more := getattr(now, kind) - getattr(before, kind):
-            yield f"{kind} are left: {', '.join(sorted(more))}"
+    now, held, made = inventory(lab), set[str](), Counter[tuple[str, str]]()
+    nobodys = []
+    for row in lab.aws.client("ec2", PEEK).describe_images(Owners=["self"])["Images"]:
+        tags, id = _tags(row), row["ImageId"]
+        mine = tags.get("Operation", "")
+        if id in before.images or mine in operations:
+            disks = [disk.get("Ebs", {}) for disk in row.get("BlockDeviceMappings", ())]
+            held |= {disk["SnapshotId"] for disk in disks if "SnapshotId" in disk}
+        else:
+            nobodys.append(id)
+        made[mine, tags.get("Master", "")] += mine in operations
+    for (operation, master), count in made.items():
+        if count > 1:
+            yield f"{operation} made {count} images of {master}"
+    if nobodys:
+        yield f"images are left: {', '.join(sorted(nobodys))}"
+    if more := now.snapshots - before.snapshots - held:
+        yield f"snapshots are left: {', '.join(sorted(more))}"
     for volume in lab.aws.client("ec2", PEEK).describe_volumes()["Volumes"]:
         holders = {each["InstanceId"] for each in volume["Attachments"]}
         if not holders & now.instances:
@@ -141,6 +159,23 @@ def plays(runs: Path, number: int, most: int) -> Iterator[str]:
             yield f"{one} and {other} were at work at the same time"
 
 
+def alone(runs: Path) -> Iterator[str]:
+    """No two operations were at work on one host at the same time, by what Ansible told."""
+    spans: dict[str, dict[int, tuple[float, float]]] = {}
+    for run in runs.glob("*-*"):
+        number = int(run.name.partition("-")[0])
+        for line in map(json.loads, _lines(run / "events.jsonl")):
+            if (host := line.get("host")) and "at" in line:
+                known = spans.setdefault(host, {}).get(number, (line["at"], line["at"]))
+                span = (min(known[0], line["at"]), max(known[1], line["at"]))
+                spans[host][number] = span
+    for host, by in sorted(spans.items()):
+        inner = sorted((*span, number) for number, span in by.items())
+        for (_, end, one), (start, _, other) in pairwise(inner):
+            if start < end:
+                yield f"#{one} and #{other} were on {host} at the same time"
+
+
 def effects(lab: Lab, store: Store, since: int = 0) -> Iterator[str]:
     """Nothing was changed in AWS but by an operation that was at work (since an entry of the log).
 
@@ -182,11 +217,15 @@ def answer(address: str) -> str:
 class Sample:
     at: float
     served: tuple[str, ...]  # addresses to which the balancer sends, and which answered
+    least: int  # that must, by then
 
 
 @dataclass
 class Capacity:
-    """Counts, ten times a second, the web hosts that the balancer sends to and that do answer."""
+    """Counts, ten times a second, the web hosts that the balancer sends to and that do answer.
+
+    `least` may be set to another number meanwhile: it holds for what is seen from then on.
+    """
 
     lab: Lab
     environment: str
@@ -226,9 +265,9 @@ class Capacity:
         first = min(sample.at for sample in self.samples)
         return [
             f"{sample.at - first:.1f} s from the start only {', '.join(sample.served) or 'nobody'} "
-            f"served {self.environment}, {self.least} must{self._during(sample.at)}"
+            f"served {self.environment}, {sample.least} must{self._during(sample.at)}"
             for sample in sorted(self.samples, key=lambda sample: sample.at)
-            if len(sample.served) < self.least
+            if len(sample.served) < sample.least
         ]
 
     def mark(self, what: str) -> None:
@@ -245,12 +284,12 @@ class Capacity:
             self._over.wait(PERIOD)
 
     def _sample(self) -> None:
-        at = time.monotonic()
+        at, least = time.monotonic(), self.least
         states = self.lab.balancer.health(self._group)
         sent = [self._address(id) for id, (state, _) in states.items() if state == "healthy"]
         # At the same time: one that hangs must not make the others look late.
         served = [each for each in self._answers(sent) if each]
-        self.samples.append(Sample(at, tuple(sorted(served))))
+        self.samples.append(Sample(at, tuple(sorted(served)), least))
 
     def _answers(self, addresses: list[str]) -> Iterator[str]:
         with ThreadPoolExecutor(max(1, len(addresses))) as pool:

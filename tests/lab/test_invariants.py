@@ -134,6 +134,37 @@ def test_playbooks_that_began_twice_or_side_by_side_are_found(tmp_path):
     ]
 
 
+def test_two_operations_on_one_host_at_a_time_are_found(tmp_path):
+    def ran(name: str, host: str, begin: float, end: float) -> None:
+        (tmp_path / name).mkdir()
+        lines = [f'{{"host": "{host}", "at": {at}}}' for at in (begin, end)]
+        (tmp_path / name / "events.jsonl").write_text("\n".join(lines))
+
+    ran("7-1", "prodweb1", 1, 3)
+    ran("7-2", "prodweb1", 2, 4)  # two of one operation are another invariant's
+    ran("8-1", "prodweb2", 1, 4)
+    ran("9-1", "prodweb1", 5, 6)
+    assert not [*invariants.alone(tmp_path)]
+    ran("10-1", "prodweb1", 5.5, 7)
+    assert [*invariants.alone(tmp_path)] == ["#9 and #10 were on prodweb1 at the same time"]
+
+
+def test_two_images_of_one_master_by_one_operation_are_found(lab: Lab):
+    ec2, before = lab.aws.client("ec2", PEEK), invariants.inventory(lab)
+    id = lab.fleet.ids("prod")["prodweb3"]
+    tags = [{"Key": "Operation", "Value": "op"}, {"Key": "Master", "Value": "prodweb3"}]
+    told = [{"ResourceType": "image", "Tags": tags}]
+    made = [
+        ec2.create_image(InstanceId=id, Name=f"two-{n}", TagSpecifications=told)["ImageId"]
+        for n in (1, 2)
+    ]
+    assert [*invariants.strays(lab, before, ["op"])] == ["op made 2 images of prodweb3"]
+    assert f"images are left: {', '.join(sorted(made))}" in [*invariants.strays(lab, before)]
+    for image in made:
+        ec2.deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)
+    assert not [*invariants.strays(lab, before, ["op"])]
+
+
 def test_a_fault_can_call_somebody_before_and_after_what_was_asked(lab: Lab):
     ec2, heard = lab.aws.client("ec2"), []
     id = lab.fleet.ids("prod")["prodweb1"]
