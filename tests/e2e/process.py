@@ -20,6 +20,7 @@ class Bot:
     def __init__(self, env: Mapping[str, str], log: Path) -> None:
         self.env, self.log = {**os.environ, **env}, log
         self._process: subprocess.Popen[bytes] | None = None
+        self._before = 0  # length of the log when it was started
 
     @property
     def lives(self) -> bool:
@@ -27,14 +28,22 @@ class Bot:
 
     def start(self, seconds: float = 40) -> None:
         """Start it and wait until it hears commands."""
-        before = self.log.stat().st_size if self.log.exists() else 0
+        self.spawn()
+        self.is_ready(seconds)
+
+    def spawn(self) -> None:
+        """Start it, and do not wait: it may be killed before it is ready."""
+        self._before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             line = [sys.executable, "-m", "bot", "up"]
             self._process = subprocess.Popen(
                 line, env=self.env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+
+    def is_ready(self, seconds: float = 40) -> None:
+        """Wait until it hears commands."""
         until = time.monotonic() + seconds
-        while READY not in self.log.read_text(errors="replace")[before:]:
+        while READY.encode() not in self.log.read_bytes()[self._before :]:
             assert self.lives, f"the bot ended at its start:\n{self.tail()}"
             assert time.monotonic() < until, f"not ready after {seconds:g} s:\n{self.tail()}"
             time.sleep(0.05)

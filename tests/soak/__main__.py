@@ -1,20 +1,24 @@
 """Soak: deploys and bad builds under load, through the real bot, hosts and balancer; and kills.
 
-    python -m tests.soak [deploys|badbuilds|points|rotations|scaling|faulty|outage]
+    python -m tests.soak [deploys|badbuilds|points|kills|rotations|scaling|faulty|outage]
            [--times 2] [--deploys 10] [--requests 20000] [--rotations 50]
            [--seeds 20] [--rates 0.01 0.1] [--minutes 10]
+    python -m tests.soak points --kind deploy --seed 7 --minutes 5 [--skip 30]
+    python -m tests.soak kills --kills 200 --again 50 --kind deploy --kind prune --seed 7
 
-Prints a table; the exit status is 1 where a request failed, a bad build got further than it may,
-or a copy is not like its master.
+Prints a table; the exit status is 1 where a request failed, a bad build got further than it may, a
+copy is not like its master, or an invariant was broken.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 
 from tests.bench.table import show
-from tests.soak import badbuilds, deploys, faulty, outage, points, rotations, scaling
+from tests.soak import badbuilds, deploys, faulty, kills, outage, points, rotations, scaling
+from tests.soak.turns import TURNS
 
 
 def main() -> int:
@@ -26,15 +30,24 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=2, help="each bad build, and up and down")
     parser.add_argument(
         "--minutes", type=float, default=0,
-        help="outage: how long Slack is away, 10; faulty: when no day is begun any more, 180",
+        help="outage: how long Slack is away, 10; faulty: when no day is begun any more, 180; "
+        "points and kills: when none is begun any more, never",
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, default=20, help="days in bad weather, at each rate")
     parser.add_argument("--rates", type=float, nargs="*", default=[0.01, 0.1], help="of failures")
+    parser.add_argument("--kills", type=int, default=200, help="of each kind of command")
+    parser.add_argument("--again", type=int, default=50, help="of these, again while recovering")
+    parser.add_argument("--kind", action="append", choices=list(TURNS), help="of command; or all")
+    parser.add_argument("--seed", type=int, default=random.randrange(10_000))
+    parser.add_argument("--skip", type=int, default=0, help="points of each kind, of that seed")
     given = parser.parse_args()
     measures = {
         "deploys": lambda: deploys.measure(given.deploys, given.requests),
         "badbuilds": lambda: badbuilds.measure(given.times),
-        "points": points.measure,
+        "points": lambda: points.measure(given.kind or (), given.seed, given.minutes, given.skip),
+        "kills": lambda: kills.measure(
+            given.kills, given.again, given.kind or (), given.seed, given.minutes
+        ),
         "rotations": lambda: rotations.measure(given.rotations),
         "scaling": lambda: scaling.measure(given.times),
         "faulty": lambda: faulty.measure(given.rates, given.seeds, given.minutes or 180),

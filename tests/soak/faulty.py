@@ -23,9 +23,10 @@ from tests.lab.aws import PEEK
 from tests.lab.lab import Lab
 from tests.lab.load import Load
 from tests.soak.houses import small_house
+from tests.soak.keys import stored
 from tests.soak.outage import posts, shown
-from tests.soak.points import say
-from tests.soak.rotations import KEY, put_first, stored
+from tests.soak.rotations import KEY, put_first
+from tests.soak.walk import say
 from tests.soak.weather import Weather
 
 FLEET = {"prod": {"web": 2}}
@@ -102,9 +103,9 @@ class Day:
             self.count = count
 
     def _rotate(self) -> None:
-        before, versions = stored(self.world)
+        before, versions = stored(self.world, KEY)
         state = self._says(f"/rotate-key {KEY} prod --generate", {"done"})
-        value, now = stored(self.world)
+        value, now = stored(self.world, KEY)
         if state == "done" and (value == before or now != versions + 1):
             self.broken.append(f"a rotation that was done made {now - versions} versions")
         try:

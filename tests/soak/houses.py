@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from bot.config import load
 from bot.store import Store
@@ -18,9 +19,14 @@ QUICK = {"types": {"web": {"health_timeout": 8}}}
 
 
 @contextlib.contextmanager
-def small_house(fleet: Counts) -> Iterator[World]:
-    """Only hosts behind balancers, so that a roll takes no longer than it must."""
-    with Lab(config=QUICK, fleet=fleet) as lab, contextlib.ExitStack() as stack:
+def small_house(
+    fleet: Counts | None = None, more: Mapping[str, Any] | None = None
+) -> Iterator[World]:
+    """A fleet as small as one likes, so that a roll takes no longer than it must.
+
+    `more` is laid over the config.
+    """
+    with Lab(config={**QUICK, **(more or {})}, fleet=fleet) as lab, contextlib.ExitStack() as stack:
         lab.slack.install(json.loads(Packlead(lab.env, "manifest").ends(0).out))
         config = load(lab.config)
         Path(config.data).mkdir(parents=True, exist_ok=True)

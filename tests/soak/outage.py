@@ -22,7 +22,7 @@ from tests.e2e.process import Packlead
 from tests.e2e.world import BOT, CHANNELS, World, until
 from tests.lab.slack.records import Call, Message
 from tests.soak.houses import small_house
-from tests.soak.points import say
+from tests.soak.walk import say
 
 SOON = 120.0  # seconds after its return in which all must be told
 PATIENCE = 300.0  # seconds for which it is waited for

@@ -7,8 +7,6 @@ or after it, or some seconds after its beginning. Meanwhile somebody logs in ten
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from collections.abc import Iterator
 
@@ -18,7 +16,8 @@ from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
 from tests.e2e.world import World, until
 from tests.lab.aws.proxy import PEEK
-from tests.soak.points import house
+from tests.soak.houses import small_house
+from tests.soak.keys import newest_number, stored
 
 KEY = "TWITTER_KEY"
 WAYS = ("typed", "typed", "generated", "typed", "refused", "typed", "undone")
@@ -44,7 +43,7 @@ def measure(times: int) -> Iterator[Figure]:
     values = [*canaries(times)]
     wrong: list[str] = []
     killed = 0
-    with house() as world:
+    with small_house() as world:
         put_first(world)
         with (
             Watch([heart(v) for v in values]) as watch,
@@ -76,7 +75,7 @@ def one(
     world: World, way: str, value: str, kill: tuple[str, str | float, int] | None, probe: Probe
 ) -> Iterator[str]:
     """Rotate once; say what is wrong afterwards."""
-    before, count = stored(world)
+    before, count = stored(world, KEY)
     if way == "refused":
         value = f"revoked on prodweb2 {value}"
     probe.seen.clear()
@@ -94,7 +93,7 @@ def one(
         world.bot.start()
     until(lambda: not asked.operation.live, 120, lambda: f"{way} ends")
     until(lambda: not [*world.hosts.wrong()], 20, lambda: "; ".join(world.hosts.wrong()))
-    now, after = stored(world)
+    now, after = stored(world, KEY)
     state = asked.operation.state
     if state != ("failed" if way == "refused" else "done"):
         yield f"it is {state}: {asked.events[-1]}"
@@ -133,22 +132,7 @@ def ask(world: World, way: str, value: str) -> Asked:
     return Asked(ada, "rotate-key", 0, f"accepted as #{newest_number(world)}")
 
 
-def newest_number(world: World) -> int:
-    return max((o.number for o in world.store.history("prod", "rotate-key", 1)), default=0)
-
-
 def put_first(world: World) -> None:
     ssm = world.lab.aws.client("ssm", PEEK)
     ssm.put_parameter(Name=f"/app/prod/{KEY}", Value="first-of-all", Type="SecureString")
     Person("U0ADA", world).says(f"/rotate-key {KEY} prod --generate").ends("done")
-
-
-def stored(world: World) -> tuple[str, int]:
-    """Return the value in the store, and its version."""
-    name, ssm = f"/app/prod/{KEY}", world.lab.aws.client("ssm", PEEK)
-    row = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]
-    filters = [{"Key": "Name", "Values": [name]}]
-    about = ssm.describe_parameters(ParameterFilters=filters)["Parameters"][0]["Description"]
-    packed = json.loads(about).get("packed")
-    value = base64.b64decode(row["Value"]).decode() if packed else row["Value"]
-    return str(value), int(row["Version"])

@@ -1,0 +1,206 @@
+"""Walks commands into faults: one is said, struck at some point, and must come through it.
+
+A Turn (turns.py) says which command, and what must be so after it; a Blow (blows.py) says where it
+is struck and how. After each strike the invariants must hold, whatever was killed or lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from bot.store import Operation
+from tests.e2e.canaries import found
+from tests.e2e.people import Asked, Person
+from tests.e2e.process import Packlead
+from tests.e2e.world import CHANNELS, World, until
+from tests.lab import invariants, testimony
+from tests.lab.fleet import Counts
+from tests.lab.invariants import Capacity
+from tests.soak.blows import Blow
+from tests.soak.bound import Bound
+from tests.soak.houses import small_house
+from tests.soak.turns import Turn
+
+SMALL: Counts = {"prod": {"web": 2, "celery": 1}}
+PATIENCE = 240.0  # seconds until something ends, whatever was done to it
+SETTLE = 8.0  # seconds that hosts, balancer and Slack may be behind
+
+
+@dataclass(frozen=True)
+class Strike:
+    """What became of one blow, and how many seconds the operation took with it.
+
+    `recovery` is in seconds from the last restart to its end; None without a restart.
+    """
+
+    kind: str
+    name: str
+    reached: bool
+    again: bool
+    seconds: float
+    recovery: float | None
+    broken: tuple[str, ...]
+
+
+@dataclass
+class Walk:
+    """Turns in a world, each in peace or struck, and all that was not as it must be."""
+
+    world: World
+    person: Person
+    capacity: Capacity
+    say: Callable[[str], object] = lambda text: None
+    strikes: list[Strike] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    typed: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.before = invariants.inventory(self.world.lab)
+        self.mark = self.since = len(self.world.lab.aws.log)
+        self.told = max((row.number for row in self.world.store.audit.rows()), default=0)
+
+    def in_peace(self, turn: Turn) -> Asked:
+        """Run a turn without a fault; what AWS was asked stands in its log from `since` on."""
+        self._ready(turn)
+        self.since = len(self.world.lab.aws.log)
+        self.capacity.mark(f"{turn.name}, in peace")
+        asked = turn.say()
+        self._ended(asked)
+        self.wrong += [f"{turn.name}, in peace: {s}" for s in self._settled(turn, asked, 1, False)]
+        self._after(turn, asked)
+        return asked
+
+    def strike(self, turn: Turn, blow: Blow, again: float | None = None) -> Strike:
+        """Run a turn into a blow; `again` seconds after the restart the bot is killed once more."""
+        self._ready(turn)
+        self.capacity.mark(f"{turn.name}: {blow}")
+        blow.arm(self.world)
+        try:
+            asked = turn.say()
+            blow.said.set()
+            until(lambda: blow.over or not self.live(asked), PATIENCE, f"{blow} comes or never")
+        finally:
+            blow.disarm()
+        name = f"{turn.name}: {blow}"
+        restarted, twice = None, False
+        if not self.world.bot.lives:
+            restarted = time.time()
+            self.world.bot.spawn()
+            if again is not None:
+                time.sleep(again)
+                if twice := self.live(asked) and self.world.bot.lives:
+                    self.world.bot.kill()
+                    restarted = time.time()
+                    self.world.bot.spawn()
+            self.world.bot.is_ready()
+        self._ended(asked)
+        broken = list(self._settled(turn, asked, 2 if blow.loses else 1, blow.loses))
+        recovery, end = None, max(o.finished or 0.0 for o in self.family(asked))
+        seconds = end - asked.operation.created
+        if restarted:
+            recovery = max(0.0, end - restarted)
+        made = Strike(turn.name, name, blow.hit, twice, seconds, recovery, tuple(broken))
+        self.strikes.append(made)
+        self.wrong += [f"{name} (#{asked.number}): {sentence}" for sentence in broken]
+        took = f"recovered in {recovery:.1f} s" if recovery is not None else "nobody was killed"
+        self.say(
+            f"{name}{', and again' * twice}: {asked.operation.state}, "
+            f"{took if blow.hit else 'it never came there'}{'; '.join(['', *broken])}"
+        )
+        self.typed.update(turn.typed)
+        self._after(turn, asked)
+        return made
+
+    def through(self, bound: Bound, strikes: Iterable[tuple[Turn, Blow, float | None]]) -> None:
+        """Strike until the bound is over, and look at all of it. What never ends is told, and ends
+        the walk; where somebody ended it, perhaps with all of the lab, it is only said."""
+        name = "before the first"
+        try:
+            for turn, blow, again in strikes:
+                if bound.over:
+                    break
+                name = turn.name
+                self.strike(turn, blow, again)
+            self.end()
+        except Exception as error:
+            self.say(f"cut off, {name}: {error!r}")
+            if not bound.told:
+                self.wrong.append(f"{name}: {error!r}, and all was over")
+
+    def live(self, asked: Asked) -> bool:
+        return any(operation.live for operation in self.family(asked))
+
+    def family(self, asked: Asked) -> list[Operation]:
+        """Return an operation and what followed it up."""
+        return [asked.operation, *self.world.store.children(asked.operation.id)]
+
+    def end(self) -> None:
+        """Look at what can be told only of all of it together."""
+        world = self.world
+        wrong = [*testimony.framed(world.lab.aws.log[self.mark :], world.store, self.told)]
+        wrong += invariants.effects(world.lab, world.store, self.mark)
+        wrong += invariants.alone(world.runs)
+        wrong += found(world, [*self.typed]) if self.typed else []
+        try:
+            Packlead(world.lab.env, "audit", "verify").ends(0)
+        except AssertionError as broken:
+            wrong.append(f"the audit was changed: {broken}")
+        self.wrong += wrong
+
+    def _ready(self, turn: Turn) -> None:
+        turn.ready()
+        self.capacity.least = turn.least
+
+    def _after(self, turn: Turn, asked: Asked) -> None:
+        self.capacity.least = Turn.least  # what is put back may be a roll
+        turn.after(asked)
+
+    def _ended(self, asked: Asked) -> None:
+        until(
+            lambda: not self.live(asked),
+            PATIENCE,
+            lambda: f"#{asked.number} ends, which told last {asked.events[-4:]}",
+        )
+
+    def _settled(self, turn: Turn, asked: Asked, plays: int, lost: bool) -> list[str]:
+        """Return what is broken, also after a moment: hosts and Slack are a little behind."""
+        end = time.monotonic() + SETTLE
+        while broken := list(self._broken(turn, asked, plays, lost)):
+            if time.monotonic() > end:
+                return broken
+            time.sleep(0.2)
+        return []
+
+    def _broken(self, turn: Turn, asked: Asked, plays: int, lost: bool) -> Iterator[str]:
+        world, lab, operation = self.world, self.world.lab, asked.operation
+        if operation.state != "done" and not (lost and operation.state == "failed"):
+            yield f"it is {operation.state}: {asked.events[-1]}"
+        yield from turn.wrong(asked)
+        yield from world.hosts.wrong()
+        yield from invariants.strays(lab, self.before, self._operations())
+        locked = [lock.environment for lock in world.store.locks.all()]
+        if locked != (["prod"] if turn.locks and operation.state == "done" else []):
+            yield f"locked is {locked}"
+        for one in self.family(asked):
+            yield from invariants.ended(world.store, one.number)
+        yield from invariants.plays(world.runs, operation.number, plays)
+        if left := world.processes_of(operation.number):
+            yield f"processes are left: {left}"
+        yield from testimony.thread(lab.slack, world.store, operation.number, CHANNELS)
+
+    def _operations(self) -> Collection[str]:
+        """Return the ids of all that was accepted."""
+        asked = self.world.store.history(limit=10_000)
+        return {id for one in asked for id in (one.id, f"{one.id}/image")}
+
+
+def house() -> contextlib.AbstractContextManager[World]:
+    """A small lab, in which images may be pruned as soon as they are there, and a bot in it."""
+    return small_house(SMALL, {"images": {"young": 0}})
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
