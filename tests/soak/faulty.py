@@ -59,7 +59,7 @@ class Day:
         self.commit = world.hosts.commit("prodweb1")
         aws, slack = len(world.lab.aws.log), len(world.lab.slack.calls)
         try:
-            with Load(world.lab.balancers["prod"], visitors=1, pause=0.1) as load:
+            with Load(world.lab.balancers["prod"], rate=10) as load:
                 with Weather(world.lab, self.rate, self.seed) as self.weather:
                     self._day()
                     self.met = self.weather.met()
