@@ -83,6 +83,8 @@ class Outage:
         self.back = time.time()
         slack.come_back()
         self._wait_told()
+        told = ", ".join(f"#{n} {late:.1f} s" for n, late in self.late.items())
+        say(f"told after its return: {told}; a command was heard after {self.heard:.1f} s")
         self.wrong += self._untold()
 
     def _hold(self, end: float) -> None:
@@ -111,7 +113,7 @@ class Outage:
                     self.late.setdefault(one.number, since)
             if not self.heard and slack.connections:
                 given = slack.command(self.person.id, "/locks", "", "C0PROD")
-                if given.acked and "nobody" in str((given.answer or {}).get("text", "")):
+                if given.acked and "is locked" in str((given.answer or {}).get("text", "")):
                     self.heard = time.time() - self.back
             if self.heard and len(self.late) == len(self.operations()):
                 return
