@@ -13,6 +13,7 @@ from slack_bolt.async_app import AsyncApp
 log = logging.getLogger(__name__)
 wire = logging.getLogger(f"{__name__}.wire")
 wire.setLevel(logging.INFO)  # below that Slack's library writes down all that people have typed
+wire.addFilter(lambda record: _in_a_line(record))
 
 PING_SECONDS = 2.0
 PATIENCE = 10.0  # seconds without a connection until a new one is made from the ground up
@@ -71,3 +72,10 @@ class Socket:
         if handler is not None:
             with contextlib.suppress(Exception):
                 await handler.client.close()
+
+
+def _in_a_line(record: logging.LogRecord) -> bool:
+    """Tell an error of the connection without its traceback: an outage would fill the log."""
+    record.exc_info = None
+    record.msg, record.args = record.getMessage().partition("\nTraceback")[0], ()
+    return True

@@ -1,5 +1,7 @@
 """One card and one thread for each operation, whatever Slack does meanwhile."""
 
+import time
+
 import pytest
 
 from bot.config import Config
@@ -389,3 +391,33 @@ def test_two_machines_write_one_card(
     second.stop()
     shared.close()
     assert len(strict.messages("C0PROD")) == 1 and thread(strict).count("the plan") == 1
+
+
+@pytest.mark.soak  # its connection comes back in some seconds
+def test_slack_is_away_altogether(
+    strict: Slack, running: Running, worker: Worker, store: Store, caplog: pytest.LogCaptureFixture
+):
+    """Nobody is there, then somebody who only says 503; the commands of that time are nobody's."""
+    begun(strict, worker, StepStarted("prepare"))
+    operation = worker.newest()
+    strict.wait(lambda: "the plan" in thread(strict))
+    strict.leave("refused")
+    worker.tell(operation, StepEnded("prepare"), HostReport("prodweb1", "runs 5d6e7f8"))
+    assert not strict.command("U0ADA", "/deploy", "puppystream master").acked
+    time.sleep(3)
+    strict.leave("503")
+    worker.tell(operation, HostReport("prodweb2", "runs 5d6e7f8"))
+    worker.end(operation, Done("prod runs 5d6e7f8"))
+    time.sleep(3)
+    strict.come_back()
+    finished(strict, store, operation.id)
+    strict.wait_connected(timeout=30)
+    assert strict.command("U0ADA", "/locks").acked
+    said = thread(strict)
+    for once in ("the plan", "prodweb1 runs", "prodweb2 runs", "prod runs 5d6e7f8"):
+        assert said.count(once) == 1, said
+    assert said.index("prodweb1 runs") < said.index("prodweb2 runs") < said.index("prod runs")
+    assert "done" in card(strict).wording and "said again" not in said
+    assert not [call for call in strict.calls if call.status == 429]
+    assert [one.line for one in store.history()] == ["deploy prod master"], "nobody heard that"
+    assert "Traceback" not in caplog.text, "the log is filled by an outage"
