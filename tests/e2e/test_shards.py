@@ -83,8 +83,8 @@ def test_a_deploy_in_shards_has_one_card(world: World, ada: Person, commit: Comm
     assert set(deploy.states()) == {"prepare", "migrate", "switch web", "switch the rest"}
     assert [len(shards(deploy, phase)) for phase in ("prepare", "switch the rest")] == [3, 2]
     said = deploy.has_said(f"prodweb1 serves {new[:7]}", "prod runs")
-    assert f"prodcelery3 runs {new[:7]}" in said and "shard" not in said
-    assert "shard" not in ada.says("/history prod").is_told("deploy prod")
+    assert f"prodcelery3 runs {new[:7]}" in said and "shard prod" not in said
+    assert "shard prod" not in ada.says("/history prod").is_told("deploy prod")
 
 
 def test_a_shard_that_cannot_prepare_stops_everything(world: World, ada: Person):
