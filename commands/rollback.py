@@ -61,15 +61,14 @@ def rollback(
     name = environment.name
     hosts = choose(job.aws.fleet(name), None)
     check_balancers(job, environment, hosts)
-    live = job.hosts.live(hosts)
+    ready = job.hosts.ready(hosts)
+    live = tuple(one.live for one in ready)
     known = job.history.releases(name)
     if release is None:
         target = last_well(name, known, live)
     else:
         target = asked_for(name, release, job.history.release(name, release), live)
-    ways = sort(
-        hosts, live, {r.host: (r.commits, r.trouble) for r in job.hosts.ready(hosts)}, target
-    )
+    ways = sort(hosts, live, {r.host: (r.commits, r.trouble) for r in ready}, target)
     if not ways.rolling:
         yield from nothing_to_do(job, environment, target, live, ways)
         return
@@ -107,6 +106,7 @@ def rollback(
         "commit": target.commit,
         "release": mine.number,
         "packlead_away": away,
+        "packlead_ready": [h.name for h in ways.rolling if h.name not in ways.building],
         "packlead_max_fail": environment.max_fail,
     }
     outcome = yield from roll(job, "rollback.yml", environment, ways.rolling, variables)
@@ -285,7 +285,7 @@ def plan(
         f"roll {environment.name} back to release {target.number} ({short}), "
         f"{count(len(hosts), 'host')}"
     )
-    prepare = Step("prepare", f"find it on {count(len(hosts), 'host')}")
+    prepare = Step("prepare", f"build it on {listed(ways.building)}")
     names = tuple(host.name for host in hosts)
-    turns = (prepare, *steps(environment, hosts, "switch"))
+    turns = (*([prepare] if ways.building else []), *steps(environment, hosts, "switch"))
     return Planned(title, tuple(lines), turns, names, target.commit, seconds)

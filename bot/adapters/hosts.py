@@ -15,6 +15,8 @@ from bot.config import Config
 
 SECONDS = 10
 COMMIT = re.compile(r"[0-9a-f]{40}")
+LOOK = """cat "$1/current/REVISION" 2>&-; printf '\\n--\\n'
+for file in "$1"/releases/*/.well; do cat "$file" 2>&-; done; true"""
 
 
 class Hosts:
@@ -29,37 +31,34 @@ class Hosts:
             return tuple(pool.map(self._one, instances))
 
     def _one(self, instance: Instance) -> Live:
-        settings = self.config.types.get(instance.type)
-        path = settings.health if settings else ""
         # An ssh login takes a quarter of a second, and tells only what ought to run.
-        if settings and path and (told := _answered(instance.address, settings.port, path)):
-            return Live(instance.name, told)
-        return self._by_ssh(instance)
+        return self._by_health(instance) or self._by_ssh(instance)
 
     def ready(self, instances: tuple[Instance, ...]) -> tuple[Ready, ...]:
-        """Return which commits each instance holds as releases that were well there."""
+        """Return what each instance runs, and which commits it holds as releases that were well."""
         with ThreadPoolExecutor(max_workers=max(1, min(32, len(instances)))) as pool:
             return tuple(pool.map(self._ready, instances))
 
     def _ready(self, instance: Instance) -> Ready:
-        look = 'for file in "$1"/releases/*/.well; do cat "$file" 2>&-; done; true'
-        ran = self._told(instance, "sh", "-c", look, "sh", self._root(instance))
+        ran = self._told(instance, "sh", "-c", LOOK, "sh", self._root(instance))
         if ran is None:
-            return Ready(instance.name, trouble="unreachable")
-        return Ready(instance.name, tuple(dict.fromkeys(COMMIT.findall(ran.stdout))))
+            return Ready(instance.name, self._one(instance), trouble="unreachable")
+        now, _, well = ran.stdout.partition("\n--\n")
+        live = self._by_health(instance) or _revision(instance, now)
+        return Ready(instance.name, live, tuple(dict.fromkeys(COMMIT.findall(well))))
+
+    def _by_health(self, instance: Instance) -> Live | None:
+        settings = self.config.types.get(instance.type)
+        if not settings or not settings.health:
+            return None
+        told = _answered(instance.address, settings.port, settings.health)
+        return Live(instance.name, told) if told else None
 
     def _by_ssh(self, instance: Instance) -> Live:
         ran = self._told(instance, "cat", f"{self._root(instance)}/current/REVISION")
         if ran is None:
             return Live(instance.name, trouble="unreachable")
-        said = ran.stdout.strip()
-        if ran.returncode:
-            return Live(instance.name, trouble="nothing yet")
-        return (
-            Live(instance.name, said)
-            if COMMIT.fullmatch(said)
-            else Live(instance.name, trouble="no commit in REVISION")
-        )
+        return _revision(instance, "" if ran.returncode else ran.stdout)
 
     def _root(self, instance: Instance) -> str:
         return self.config.app.root.replace("{name}", instance.name)
@@ -77,6 +76,16 @@ class Hosts:
         except subprocess.TimeoutExpired:
             return None
         return None if ran.returncode == 255 else ran
+
+
+def _revision(instance: Instance, text: str) -> Live:
+    """Read a REVISION; an empty one is none."""
+    said = text.strip()
+    if not said:
+        return Live(instance.name, trouble="nothing yet")
+    if not COMMIT.fullmatch(said):
+        return Live(instance.name, trouble="no commit in REVISION")
+    return Live(instance.name, said)
 
 
 def _answered(address: str, port: int, path: str) -> str:

@@ -31,9 +31,11 @@ class Live:
 
 @dataclass(frozen=True)
 class Ready:
-    """The commits that could come back on a host at once, or why that could not be read."""
+    """What a host runs, and the commits that could come back on it at once; or why neither could
+    be read."""
 
     host: str
+    live: Live
     commits: tuple[str, ...] = ()
     trouble: str = ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import pwd
+import signal
 import sys
 import time
 import uuid
@@ -68,13 +69,13 @@ def run(line: str, dispatcher: Dispatcher, store: Store, work: Callable[[], bool
         (console if reply.ok else errors).print(Text(reply.text), soft_wrap=True)
         return 0 if reply.ok else 1
     ours = work()
-    show = Show(console)
+    show, key = Show(console), CtrlC()
     asked = False
     while True:
         try:
-            status = follow(reply.operation, store, show)
+            status = follow(reply.operation, store, show, key)
             for child in store.children(reply.operation) if ours else ():
-                follow(child.id, store, Show(console))
+                follow(child.id, store, Show(console), key)
             return status
         except KeyboardInterrupt:
             operation = store.get(reply.operation)
@@ -96,9 +97,29 @@ def typed(prompt: str) -> str:
     return given.removesuffix("\n")
 
 
-def follow(id: str, store: Store, show: Show) -> int:
+class CtrlC:
+    """Keeps a Ctrl-C until it is looked for: raised at once, it may come up inside a callback of
+    some library, and be swallowed there. A second one before that is raised all the same."""
+
+    def __init__(self) -> None:
+        self._pressed = False
+        signal.signal(signal.SIGINT, self._press)
+
+    def look(self) -> None:
+        if self._pressed:
+            self._pressed = False
+            raise KeyboardInterrupt
+
+    def _press(self, *_: object) -> None:
+        if self._pressed:
+            raise KeyboardInterrupt
+        self._pressed = True
+
+
+def follow(id: str, store: Store, show: Show, key: CtrlC) -> int:
     """Show an operation's log until its end."""
     while True:
+        key.look()
         entries = store.entries(id, show.number)
         for entry in entries:
             show.number = entry.number

@@ -8,18 +8,23 @@ from typing import Any
 NOBODY = ["all", "!all"]  # Ansible takes an empty list of hosts for all of them
 
 
+def or_nobody(hosts: list[str]) -> list[str]:
+    """Return the hosts, or what Ansible takes for none."""
+    return hosts or NOBODY
+
+
 def with_balancer(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
     """Return the hosts that stand behind a balancer, type by type."""
     types: dict[str, list[str]] = {}
     for host in hosts:
         if hostvars[host]["packlead_balancer"]:
             types.setdefault(hostvars[host]["packlead_type"], []).append(host)
-    return [host for members in types.values() for host in members] or NOBODY
+    return or_nobody([host for members in types.values() for host in members])
 
 
 def without_balancer(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
     """Return the hosts that no balancer sends to."""
-    return [host for host in hosts if not hostvars[host]["packlead_balancer"]] or NOBODY
+    return or_nobody([host for host in hosts if not hostvars[host]["packlead_balancer"]])
 
 
 def easiest_first(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
@@ -38,7 +43,7 @@ def easiest_first(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str
 
 def stayed_behind(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
     """Return the hosts that went back to the release they had."""
-    return [host for host in hosts if "went_back" in hostvars[host]] or NOBODY
+    return or_nobody([host for host in hosts if "went_back" in hostvars[host]])
 
 
 def batches(
@@ -68,6 +73,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         return {
+            "or_nobody": or_nobody,
             "with_balancer": with_balancer,
             "without_balancer": without_balancer,
             "easiest_first": easiest_first,

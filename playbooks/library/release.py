@@ -98,7 +98,11 @@ class Steps:
         return {"output": self.host.run(argv, cwd=release, env=application_env(self.host))}
 
     def switch(self):
-        """Make the release the live one, and restart the services on it; unless it went ahead."""
+        """Make the release the live one, and restart the services on it; unless it went ahead.
+
+        With `take` it is one of that commit that was well here before, and comes back.
+        """
+        self._take()
         state, to = self.host.state(), self.a["release"]
         went = state.get("went_ahead") or {}
         ours = went.get("epoch") == self.a.get("epoch") and not state.get("switch")
@@ -113,6 +117,7 @@ class Steps:
 
         That is `switch`, which finds it done and well; or does it again, and tells what is wrong.
         """
+        self._take()
         self.host.must_have(self.a["release"])
         if os.fork():
             return {"changed": True, "output": "begun"}
@@ -234,6 +239,14 @@ class Steps:
             shutil.rmtree(str(host.root / "virtualenvs" / name), ignore_errors=True)
         said = f"took away {len(gone)} releases and {len(unused)} virtualenvs"
         return {"changed": bool(gone or unused), "output": said}
+
+    def _take(self):
+        commit, name = self.a.get("take"), self.a["release"]
+        if not commit:
+            return
+        if not take_again(self.host, commit, name):
+            raise Stop(f"taking {commit[:7]} again: it is not on this host any more")
+        git(self.host, "update-ref", f"refs/releases/{name}", commit)
 
     def _switch(self, to):
         host, now = self.host, self.host.current()

@@ -55,6 +55,23 @@ def test_one_that_was_never_well_is_made_again_and_told(host: Host):
     assert told["packlead_say"] == f"has no release of {first[:7]} ready: it is built there first"
 
 
+def test_taken_in_the_switch_itself_where_it_was_seen_before(host: Host):
+    old, _ = deployed(host, 1, a="1")
+    _, bad = deployed(host, 2, a="2")
+    back = f"0000003-{old[:12]}"
+    for _ in range(2):  # a call whose answer was lost is made again
+        told = host.take("switch", release=back, take=old, at_once=True)
+        assert told["well"] and host.live == f"releases/{back}"
+    assert names(host) == [bad, back]
+    refs = host.git("--git-dir", str(host.root / "repository"), "for-each-ref")
+    assert back in refs and "0000001-" not in refs
+
+    gone = host.commit(a="3")
+    told = host.take("switch", release=f"0000004-{gone[:12]}", take=gone)
+    assert told["msg"] == f"taking {gone[:7]} again: it is not on this host any more"
+    assert host.live == f"releases/{back}" and host.state["switch"] is None, "nothing was begun"
+
+
 def test_one_that_is_live_keeps_its_name(host: Host):
     commit, name = deployed(host, 1, a="1")
     told = host.take("fetch", commit=commit, release=2, again=True)

@@ -53,7 +53,7 @@ class Story:
                 self._play = line.get("play", "")
             case "playbook_on_no_hosts_matched":
                 yield from self._turn_to("")
-                if self._play not in UNTOLD:
+                if self._play not in UNTOLD and self._play != "prepare":  # all have it already
                     yield StepEnded(self._play, "skipped", "no host for it")
             case "playbook_on_task_start":
                 yield from self._task_started()
