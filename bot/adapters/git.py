@@ -171,7 +171,7 @@ def _allowed(ref: str, on: Sequence[str], patterns: tuple[str, ...]) -> None:
 
 
 def _commit(line: str) -> Commit:
-    id, author, email, subject = line.strip().split("\x1f")
+    id, author, email, subject = line.strip().split("\x1f", 3)
     return Commit(id, "", subject, author, email)
 
 
