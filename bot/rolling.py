@@ -4,7 +4,7 @@ mended. Deploy, rollback and restart are rolls."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from statistics import median
 
 from bot.adapters.aws.records import Fleet, Instance
@@ -157,7 +157,7 @@ def play(
         return job.play(playbook, environment.name, hosts, variables, stoppable)
     outcomes: list[Outcome] = []
     for phase in PHASES[playbook]:
-        if who := over(phase, environment, hosts):
+        if who := over(phase, environment, hosts, variables.get("packlead_ready")):
             given = {**variables, **fetched(variables)} if outcomes else variables
             outcomes.append(
                 job.play(
@@ -175,12 +175,18 @@ def play(
 
 
 def over(
-    phase: Phase, environment: Environment, hosts: tuple[Instance, ...]
+    phase: Phase, environment: Environment, hosts: tuple[Instance, ...], ready: object = ()
 ) -> tuple[Instance, ...]:
-    """Return the hosts that a phase goes over; where it migrates, with the one that does it."""
+    """Return the hosts that a phase goes over; where it migrates, with the one that does it.
+
+    `ready` names those that have the release already.
+    """
     behind, others = split(environment, hosts)
     if phase.over == "all":
         return hosts
+    if phase.over == "building":
+        known = set(ready) if isinstance(ready, Collection) else set()
+        return tuple(host for host in hosts if host.name not in known)
     if phase.over == "rest":
         return tuple(others)
     first = next((h for h in hosts if h.type == "manager"), hosts[0])

@@ -41,7 +41,8 @@ ASIDE = "clean"  # a play that is part of two phases, and so no step of the card
 
 @dataclass(frozen=True)
 class Phase:
-    """Plays of a playbook that go over the same hosts: `over` is all, behind (a balancer) or rest.
+    """Plays of a playbook that go over the same hosts: `over` is all, behind (a balancer) or rest,
+    or building: those that do not have the release ready.
 
     Those behind a balancer take turns, and are not sharded. Where a host of a `fatal` one fails the
     other shards are ended, as Ansible ends the other hosts; where it `goes_on` the next follows.
@@ -65,7 +66,7 @@ PHASES: Mapping[str, tuple[Phase, ...]] = {
         Phase(("switch the rest", "clean"), "rest"),
     ),
     "rollback.yml": (
-        Phase(("prepare",), fatal=True),
+        Phase(("prepare",), "building", fatal=True),
         Phase(("go ahead",), "rest", goes_on=True, silent=True),
         Phase(("switch web", "stayed behind"), "behind"),
         Phase(("switch the rest",), "rest"),
