@@ -122,8 +122,11 @@ class Day:
             LONG, "prodweb1 leaves the balancer",
         )  # fmt: skip
         self._answered(f"/cancel {asked.number}", "")
-        self._ends(asked, {"cancelled", "done"}, new)
-        self.commit = self.world.hosts.commit("prodweb1")
+        if self._ends(asked, {"cancelled", "done"}, new) == "done":
+            self.commit = new
+        else:  # so that the next day begins with one commit
+            branch, new = self._push(4)
+            self._says(f"/deploy prod {branch}", {"done"}, new)
 
     # one command
 
@@ -171,8 +174,6 @@ class Day:
             commit if well and commit else self.commit,
             count if well and count else self.count,
         )
-        if state == "cancelled":
-            about = (self.world.hosts.commit("prodweb1"), self.count)
         found = list(self._wrong(asked, *about, locked and well))
         end = time.monotonic() + SETTLED
         while found and time.monotonic() < end:
@@ -187,7 +188,10 @@ class Day:
 
     def _wrong(self, asked: Asked, commit: str, count: int, locked: bool) -> Iterator[str]:
         world, lab = self.world, self.world.lab
-        yield from invariants.fleet(lab, "prod", "web", count, commit)
+        if asked.operation.state == "cancelled":  # what was done before stays done
+            yield from world.hosts.wrong()
+        else:
+            yield from invariants.fleet(lab, "prod", "web", count, commit)
         yield from invariants.ended(world.store, asked.number)
         yield from invariants.plays(world.runs, asked.number, 3)
         for sentence in invariants.locks(world.store):
@@ -230,7 +234,7 @@ class Day:
         """One card that says the end; more only as a marked repeat of a post that may be lost."""
         cards = asked._cards()
         state = STATES[asked.operation.state]
-        private = asked.said.startswith(("/status", "/image"))
+        private = asked.said.startswith(("/status", "/image", "/prune"))
         if not private and not [c for c in cards if state in c.wording]:
             self.broken.append(f"{asked.said}: no card of #{asked.number} says {state}")
         if len([c for c in cards if SAID_AGAIN not in c.wording]) > 1:
