@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from bot import words
 from bot.events import Answered, Done, Entry
-from bot.fronts import cards
+from bot.fronts import cards, posts
 from bot.fronts.blocks import BLOCKS
 from bot.fronts.cards import Message, Style
 from bot.fronts.poster import KIND, Desk, Poster, tell
@@ -230,7 +230,7 @@ class Teller:
         loud = lines[-1].kind == "end" and self.story.grave
 
         async def send(style: Style) -> Any:
-            message = cards.post(lines, self.story, style, again, self.desk.people)
+            message = posts.post(lines, self.story, style, again, self.desk.people)
             return await self.poster.post(home["channel"], home["thread"], message, what, loud)
 
         return await self.poster.styled("post", send)
@@ -245,7 +245,7 @@ class Teller:
             return [line for line in lines if line.number <= last]
         taken: list[Line] = []
         for line in lines:
-            heavy = sum(map(cards.weight, [*taken, line])) > BLOCKS - 2
+            heavy = sum(map(posts.weight, [*taken, line])) > BLOCKS - 2
             if taken and (line.kind == "end" or heavy or _size([*taken, line]) > TOGETHER):
                 break
             taken.append(line)

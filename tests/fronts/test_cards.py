@@ -23,7 +23,7 @@ from bot.events import (
     StepStarted,
     Stopped,
 )
-from bot.fronts import cards
+from bot.fronts import cards, posts
 from bot.fronts import slack_text as text
 from bot.fronts.cards import Style
 from bot.fronts.story import Story
@@ -108,7 +108,7 @@ def test_anything_makes_valid_and_inert_messages(events, end, line):
     for style in Style:
         check(cards.card(made, style, COMMANDS, again=True))
         for part in made.lines:
-            check(cards.post([part], made, style, again=True))
+            check(posts.post([part], made, style, again=True))
         said = [line, *(e.text for e in events if isinstance(e, Note))]
         for table in (False, True):
             check(cards.private(said, style, table))
@@ -133,7 +133,7 @@ def test_buttons_are_those_that_are_valid_now():
 def test_who_is_called_is_called_by_what_the_config_says_of_them():
     made = story(Called("it brings commits of", ("ada", "bob", "<!channel>")))
     for style in Style:
-        message = cards.post(made.lines, made, style, people={"ada": "U0ADA"})
+        message = posts.post(made.lines, made, style, people={"ada": "U0ADA"})
         check(message)
         shown = "".join(markup(message)) if style < Style.TEXT else message["text"]
         assert "it brings commits of <@U0ADA>, bob and &lt;!channel&gt;" in shown
@@ -149,7 +149,7 @@ def test_what_is_only_said_is_said_once():
 
 def test_what_is_set_in_stands_below_the_line_before():
     made = story(Planned("deploy", ("2 commits:", "  abc1234 Paint it", "compare: x")))
-    shown = "".join(markup(cards.post(made.lines, made, Style.PLAN)))
+    shown = "".join(markup(posts.post(made.lines, made, Style.PLAN)))
     assert "• 2 commits:\n    ◦ abc1234 Paint it\n• compare: x" in shown
 
 

@@ -6,7 +6,7 @@ from bot.adapters.aws.records import Instance
 from bot.adapters.records import Commit, Live
 from bot.config import Config
 from bot.events import Done, Event, HostReport, Question, StepEnded, StepProgress
-from bot.fronts import cards
+from bot.fronts import cards, posts
 from bot.fronts.cards import Style
 from bot.fronts.story import Story
 from bot.going import Going
@@ -36,8 +36,8 @@ def test_its_card_and_its_thread_keep_slacks_limits(config: Config):
     assert len(made.tasks) == 4
     for style in Style:
         check(cards.card(made, style, COMMANDS))
-        check(cards.post(made.lines[:1], made, style))
-        check(cards.post(made.lines[1:49], made, style))
+        check(posts.post(made.lines[:1], made, style))
+        check(posts.post(made.lines[1:49], made, style))
 
 
 def test_its_card_says_how_far_it_is(config: Config):
