@@ -130,12 +130,12 @@ class House:
         from bot.adapters.git import Git
         from bot.adapters.hosts import Hosts
         from bot.adapters.remote import Remote
-        from bot.alive import LEASE
+        from bot.alive import UNTOUCHED
         from bot.engine import Engine
         from bot.outside import Adapters
 
         # Several machines: a playbook that nobody watches stops before a peer takes over.
-        lease = 0.0 if store.alone else LEASE
+        lease = 0.0 if store.alone else UNTOUCHED * self.config.lease
         adapters = Adapters(
             aws=Aws(self.config),
             git=Git(self.config.app.repository, self.data / "repository.git"),
@@ -146,7 +146,7 @@ class House:
             github=self.github(),
             secrets=Secrets(self.config, self.key, store.sealed.open, store.sealed.forget),
         )
-        return Engine(store, dispatcher, adapters, self.data, LEASE)
+        return Engine(store, dispatcher, adapters, self.data, self.config.lease)
 
 
 def up(house: House, _arguments: argparse.Namespace) -> int:
@@ -265,7 +265,7 @@ def _beside(house: House, front: Callable[[Dispatcher, Store, Callable[[], bool]
     engines: list[Engine] = []
 
     def work() -> bool:
-        if not worker_lives(store, house.data):
+        if not worker_lives(store, house.data, house.config.lease):
             engines.append(house.engine(store, dispatcher))
             engines[0].start()
         return bool(engines)

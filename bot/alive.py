@@ -1,20 +1,29 @@
-"""Whether a worker lives on this database: the file lock of one machine, or the beat of several."""
+"""Whether a worker lives: on one machine by a file lock, on several by its beat in the database.
+
+What a lease is. A worker says that it lives five times in each. After a third of one without having
+said so it no longer trusts itself, and touches nothing until it has; a playbook that nobody touches
+ends after two thirds more. So what one machine has begun is over after one lease, and a peer takes
+over only after one and a half.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
+from bot.database import Database
 from bot.schema import workers
 from bot.store import Store
 
-LEASE = 15.0  # seconds after which a worker that has not said so is no longer thought alive
+BEAT, TRUST, UNTOUCHED, TAKEN = 1 / 5, 1 / 3, 2 / 3, 3 / 2  # of a lease, as said above
 
 
-def worker_lives(store: Store, data: Path) -> bool:
+def worker_lives(store: Store, data: Path, lease: float) -> bool:
     """Say whether somebody works on what is accepted."""
     if store.alone:
         try:
@@ -22,11 +31,82 @@ def worker_lives(store: Store, data: Path) -> bool:
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            return not _free(lock)
         finally:
             os.close(lock)
+    return bool(living(store, lease))
+
+
+def living(store: Store, lease: float) -> set[str]:
+    """Return the workers of several machines whose beat is not too late."""
+    fresh = sa.select(workers.c.id).where(workers.c.beat > clock(store) - TAKEN * lease)
+    return {row.id for row in store.transact(lambda c: c.execute(fresh).all())}
+
+
+def clock(database: Database) -> Any:
+    """Return the time by one clock for all machines, to be used within a statement."""
+    if database.alone:
+        return sa.literal(database.now())
+    return sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Float)
+
+
+def home(worker: str) -> str:
+    """Return the data folder of a worker, by the name that the folder gave it."""
+    return worker.rpartition(".")[0]
+
+
+class Badges:
+    """The workers of one data folder, each known by a file that it locks as long as it lives."""
+
+    def __init__(self, data: Path) -> None:
+        self._folder = data / "workers"
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._mine = -1
+        self.me = f"{os.uname().nodename}-{self._name()}.{os.getpid()}-{secrets.token_hex(4)}"
+
+    def wear(self) -> None:
+        """Take ours: locked from the moment on at which others can see it."""
+        temporary = self._folder / f".{self.me}"
+        self._mine = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._mine, fcntl.LOCK_EX)
+        temporary.rename(self._folder / self.me)
+
+    def put_down(self) -> None:
+        os.close(self._mine)
+
+    def dropped(self) -> list[str]:
+        """Return the workers of this folder that have ended, however that came."""
+        found = []
+        for file in self._folder.glob("[!.]*"):
+            if file.name in (self.me, "name"):
+                continue
+            try:
+                lock = os.open(file, os.O_RDWR)
+            except FileNotFoundError:
+                continue  # another one of this folder was faster
+            if _free(lock):
+                found.append(file.name)
+            os.close(lock)
+        return found
+
+    def forget(self, worker: str) -> None:
+        (self._folder / worker).unlink(missing_ok=True)
+
+    def _name(self) -> str:
+        file, name = self._folder / "name", secrets.token_hex(4)
+        temporary = file.with_name(f".name.{name}")
+        temporary.write_text(name)
+        try:
+            os.link(temporary, file)  # of two that try the first one's stays
+        except FileExistsError:
+            pass
+        temporary.unlink()
+        return file.read_text()
+
+
+def _free(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    fresh = sa.select(workers.c.id).where(workers.c.beat > store.now() - 1.5 * LEASE)
-    return store.transact(lambda c: c.execute(fresh).first()) is not None
+    return True

@@ -235,6 +235,7 @@ class Config(Model):
     images: Images = Images()
     secrets: Secrets = Secrets()
     keys: dict[KeyName, Key] = {}
+    lease: float = Field(15.0, ge=1)  # seconds after which a silent worker counts as dead
     data: str = ".packlead"  # folder of the database, of runs and locks
     url: str = ""  # where people reach the pages; PACKLEAD_URL goes before it
 

@@ -3,7 +3,8 @@
 The directory tells everything. `lock` is held by a supervisor while the run lives (a lock, and no
 process id, tells alive from dead), `begun` says that the program was started, `events.jsonl` is
 what it printed, one JSON object a line, `code` how it ended (by an atomic rename, after everything
-that it started is gone), `cancel` asks it to end, `alive` is touched by whoever waits for it.
+that it started is gone), `cancel` asks it to end, `alive` is touched by whoever waits for it (with
+the time since the machine was started, which goes on while that sleeps).
 
     nothing -> lock held -> begun -> code          begun, no code, lock free: it is lost
 """
@@ -35,6 +36,10 @@ class Lost(Failed):
     """The run died without saying how it ended: a reboot, or somebody killed its supervisor."""
 
 
+class Expired(Lost):
+    """The run was ended, since nobody had touched it for a lease."""
+
+
 def start(directory: Path, argv: Sequence[str], env: Mapping[str, str], lease: float = 0) -> bool:
     """Start a program; False where it runs or has ended already, so that one only needs to wait.
 
@@ -52,7 +57,7 @@ def _start(directory: Path, argv: Sequence[str], env: Mapping[str, str], lease: 
             return False
         if (directory / "begun").exists():
             raise _lost(directory)
-        (directory / "alive").touch(mode=0o600)
+        supervisor.touch(directory / "alive")
         with supervisor.opened(directory / "stderr") as told:
             # The supervisor inherits the lock itself: there is no moment in which nobody holds it.
             _children[directory] = subprocess.Popen(
@@ -75,7 +80,6 @@ def wait(
     """
     lines, asked, by = _Lines(directory / "events.jsonl"), 0.0, ""
     while True:
-        os.utime(directory / "alive")
         end = _ended(directory)
         if end is None and not _held(directory):
             end = _ended(directory)  # it may have ended between the two looks
@@ -85,22 +89,37 @@ def wait(
         lines.hand_on(on_line)
         if end is not None:
             return _judged(directory, end)
-        if not by and time.monotonic() - asked >= ASK:
-            by, asked = cancelled(), time.monotonic()
-            if by:
+        if time.monotonic() - asked >= ASK:
+            said, asked = cancelled(), time.monotonic()
+            supervisor.touch(directory / "alive")  # after it was asked whether we may go on at all
+            if said and not by:
+                by = said
                 supervisor.put(directory / "cancel", by)
         time.sleep(POLL)
 
 
 def state(directory: Path) -> str:
-    """Return new, running, ended or lost."""
-    if (directory / "code").exists():
-        return "ended"
-    if _held(directory):
+    """Return new, running, ended, expired (it was ended, since nobody touched it) or lost."""
+    end = _ended(directory)
+    if end is None and _held(directory):
         return "running"
-    if (directory / "code").exists():
-        return "ended"
+    if end := end or _ended(directory):
+        return "expired" if end["why"] == "lease" else "ended"
     return "lost" if (directory / "begun").exists() else "new"
+
+
+def watched(directory: Path, lease: float) -> dict[str, str]:
+    """Return the variables by which what runs can ask `attended`."""
+    return {"PACKLEAD_ALIVE": str(directory / "alive"), "PACKLEAD_LEASE": str(lease)}
+
+
+def attended(environ: Mapping[str, str]) -> bool:
+    """Say whether somebody still looks after the run that we are part of; if not, it is over.
+
+    Of a machine that has slept the run goes on for a moment: not with what nobody else refuses.
+    """
+    lease = float(environ.get("PACKLEAD_LEASE") or 0)
+    return not lease or supervisor.untouched(Path(environ["PACKLEAD_ALIVE"])) <= lease
 
 
 def errors(directory: Path, lines: int = 20) -> str:
@@ -153,7 +172,7 @@ def _judged(directory: Path, end: Line) -> int:
     if end["why"] == "cancelled":
         raise Cancelled((directory / "cancel").read_text())
     if end["why"] == "lease":
-        raise Lost("the run was ended, since nobody looked after it any more")
+        raise Expired("the run was ended, since nobody looked after it any more")
     return int(end["code"])
 
 

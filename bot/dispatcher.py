@@ -270,3 +270,6 @@ class Here:
 
     def alive(self) -> str:
         return ""
+
+    def take(self, place: str, _look: Callable[[str], str], _whole: str = "") -> tuple[int, bool]:
+        raise RuntimeError(f"{place} was to be played by what is answered here")

@@ -23,20 +23,19 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
 
 from bot import masking, metrics
+from bot.alive import BEAT, TAKEN, TRUST, Badges, clock, home, living
 from bot.dispatcher import Dispatcher
 from bot.errors import BotError, Busy, Cancelled, Failed, Misunderstood, Refused
 from bot.events import (
-    LAST,
     Answered,
     Done,
     Event,
     Question,
-    StepProgress,
-    StepStarted,
     Stopped,
     WasCancelled,
 )
 from bot.job import Job
+from bot.narrator import Where, narrate, reason
 from bot.outside import Adapters
 from bot.schema import workers
 from bot.store import Operation, Store
@@ -45,6 +44,7 @@ log = logging.getLogger(__name__)
 QUEUE = "operations"
 SHARDS = "shards"  # parts of rolls over many hosts; those that wait for them are on the other queue
 LOOKING = 8  # commands that only look, at the same time: a hundred at once must not starve Slack
+GOES_ON = ("running", "ended")
 ERRORS: dict[str, type[BotError]] = {
     e.__name__: e for e in (Misunderstood, Refused, Busy, Failed, BotError)
 }
@@ -58,7 +58,7 @@ class Fenced(BaseException):
     goes on. Not an Exception, so that neither a command nor DBOS takes it for the end."""
 
 
-@DBOS.workflow(name="operation.run", max_recovery_attempts=1000)
+@DBOS.workflow(name="operation.run", max_recovery_attempts=1_000_000)
 def run_operation(id: str) -> str:
     """Run one operation. The only workflow; its name never changes."""
     if _engine is None:
@@ -81,12 +81,12 @@ class Engine:
         self.store, self.dispatcher, self.adapters = store, dispatcher, adapters
         self.lease, self.poll, self.data = lease, poll, data
         self.alone = store.alone
-        self.me = (
-            "local" if self.alone else f"{os.uname().nodename}-{os.getpid()}-{time.time_ns():x}"
-        )
+        self.badges = None if self.alone else Badges(data)
+        self.me = self.badges.me if self.badges else "local"
         self.stopping = threading.Event()
         self._fed: set[str] = set()
         self._running: set[str] = set()
+        self._passed_on: dict[str, float] = {}
         self._good_until = self._steady = 0.0
         self._threads: list[threading.Thread] = []
         self._lock = -1
@@ -98,6 +98,8 @@ class Engine:
         if self.alone:
             self._lock = os.open(self.data / "worker.lock", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
+        if self.badges:
+            self.badges.wear()
         self._beat()
         self._steady = time.monotonic()
         DBOS(
@@ -128,12 +130,13 @@ class Engine:
         # The beat has a thread of its own: a slow repair must not make this worker look dead.
         for loop, pause in (
             (self._feed, self.poll / 2),
-            (self._beat, self.lease / 5),
+            (self._beat, self.lease * BEAT),
             (self._keep, self.lease / 3),
         ):
             thread = threading.Thread(target=self._again, args=(loop, pause), daemon=True)
             thread.start()
             self._threads.append(thread)
+        self._take_back()
 
     def stop(self, drain: float = 5.0) -> None:
         """Let go of everything: running playbooks go on without us, and are found again."""
@@ -146,6 +149,8 @@ class Engine:
         DBOS.destroy(workflow_completion_timeout_sec=0)
         if self._lock >= 0:
             os.close(self._lock)
+        if self.badges:
+            self.badges.put_down()
 
     # -- one operation ---------------------------------------------------------------------------
 
@@ -160,14 +165,15 @@ class Engine:
             self._running.discard(id)
 
     def _run(self, id: str) -> str:
-        while (state := self.store.begin(id)) == "busy":
+        self._pass_on(id)
+        while (begun := self.store.begin(id)).state == "busy":
             self.owns(id)
             # Not DBOS.sleep: it takes a step number, and a replay waits another number of times.
             time.sleep(0.2)
         operation = self.store.get(id)
-        if state == "closed" or operation is None:
+        if begun.state == "closed" or operation is None:
             return "closed"
-        steps = Remembered(self, id)
+        steps = Remembered(self, id, begun.holder)
         where = Where()
         try:
             call, speaker = self.dispatcher.recall(operation)
@@ -183,11 +189,11 @@ class Engine:
                 self.adapters,
                 self.dispatcher.commands,
             )
-            last: Event = _narrate(job, call.command.function(job, **call.arguments), steps, where)
+            last: Event = narrate(job, call.command.function(job, **call.arguments), steps, where)
         except Cancelled as stop:
             last = WasCancelled(stop.by, where.text)
         except BotError as error:
-            last = Stopped(error.text, error.hint, _reason(error))
+            last = Stopped(error.text, error.hint, reason(error))
         except Exception:
             if self.stopping.is_set():
                 raise Fenced(id) from None  # the floor was taken away below a step
@@ -199,10 +205,23 @@ class Engine:
         )
         # Plain idempotent SQL and no step: it must work even where a replay went wrong.
         if isinstance(last, Question):
-            self.store.ask(id, last)
+            self.store.ask(id, last, begun.holder)
             return "waiting"
-        self.store.end(id, state, last)
+        self.store.end(id, state, last, begun.holder)
         return state
+
+    def _pass_on(self, id: str) -> None:
+        """Leave an operation to the machine on which its playbook is, where a worker lives there.
+
+        Whoever is free takes it from the queue; only there the playbook is found and goes on.
+        """
+        by = home(self.store.turns.played(id).by)
+        if self.alone or by in ("", home(self.me)):
+            return
+        until = self._passed_on.setdefault(id, time.monotonic() + TAKEN * self.lease)
+        if time.monotonic() < until and by in map(home, living(self.store, self.lease)):
+            _put_back(id, [self.me])
+            raise Fenced(id)
 
     def _heed_lock(self, operation: Operation) -> None:
         self.dispatcher.heed_lock(operation.environment, operation.person, operation.front)
@@ -211,13 +230,28 @@ class Engine:
         """Raise Fenced where we are stopping, or were late and another worker took it over."""
         if self.stopping.is_set():
             raise Fenced(id)
+        self.still_owns(id)
+
+    def still_owns(self, id: str) -> None:
+        """Raise Fenced where we were late and another worker took it over."""
         if time.monotonic() <= self._good_until:
             return
-        while time.monotonic() > self._good_until and not self.stopping.is_set():
+        while time.monotonic() > self._good_until:
+            if self.stopping.is_set():
+                raise Fenced(id)
             time.sleep(0.1)
         found = DBOS.list_workflows(workflow_ids=[id], load_input=False, load_output=False)
         if not found or found[0].executor_id != self.me:
             raise Fenced(id)
+
+    def wait_for_end(self, id: str, by: str) -> None:
+        """Wait until what a worker elsewhere has begun must be over, as it is one lease after."""
+        until = time.monotonic() + TAKEN * self.lease
+        while home(by) != home(self.me) and time.monotonic() < until:
+            if home(by) not in map(home, living(self.store, self.lease)):
+                return
+            self.owns(id)
+            time.sleep(0.2)
 
     # -- the worker's own threads ----------------------------------------------------------------
 
@@ -254,20 +288,18 @@ class Engine:
     def _beat(self) -> None:
         """Say that we live. Not patient: a beat that comes late must not count."""
 
-        def work(c: sa.Connection) -> None:
+        began, now = time.monotonic(), clock(self.store)
+        with self.store.engine.begin() as c:
             update = workers.update().where(workers.c.id == self.me)
-            if not c.execute(update.values(beat=self.store.now())).rowcount:
-                c.execute(workers.insert().values(id=self.me, beat=self.store.now()))
-
-        with self.store.engine.begin() as connection:
-            work(connection)
-        now = time.monotonic()
-        if now > self._good_until:
-            self._steady = now  # we were out of touch, and so perhaps was everybody
-        self._good_until = now + self.lease
+            if not c.execute(update.values(beat=now)).rowcount:
+                c.execute(workers.insert().values(id=self.me, beat=now))
+        if began > self._good_until + self.lease * (1 - TRUST):
+            self._steady = time.monotonic()  # we were out of touch, and so perhaps was everybody
+        self._good_until = began + self.lease * TRUST
 
     def _keep(self) -> None:
         """Take over from dead workers, and mend rows that the engine has given up."""
+        self._take_back()
         if not self.alone and time.monotonic() - self._steady > 3 * self.lease:
             self._take_over()
         self.store.expire()
@@ -283,8 +315,16 @@ class Engine:
                 told = Stopped(f"the engine gave it up ({found.status})", "status", "interrupted")
                 self.store.end(found.workflow_id, "failed", told)
 
+    def _take_back(self) -> None:
+        """Go on with what an ended worker of this data folder has left: its playbooks are here."""
+        if self.badges is None:
+            return
+        for worker in self.badges.dropped():
+            DBOS._recover_pending_workflows([worker])
+            self.badges.forget(worker)
+
     def _take_over(self) -> None:
-        late = workers.c.beat < self.store.now() - 1.5 * self.lease
+        late = workers.c.beat < clock(self.store) - TAKEN * self.lease
         with self.store.engine.begin() as c:
             dead = [row.id for row in c.execute(sa.select(workers.c.id).where(late))]
         if not dead:
@@ -302,8 +342,8 @@ class Engine:
 class Remembered:
     """The steps of one operation. What a step answered, or how it failed, is kept as JSON."""
 
-    def __init__(self, engine: Engine, id: str) -> None:
-        self.engine, self.id, self.stopped = engine, id, False
+    def __init__(self, engine: Engine, id: str, holder: int) -> None:
+        self.engine, self.id, self.holder, self.stopped = engine, id, holder, False
 
     def run(self, name: str, work: Callable[[], Any]) -> Any:
         """Do a step once, or return what it answered before."""
@@ -311,11 +351,13 @@ class Remembered:
         def body() -> dict[str, Any]:
             self.engine.owns(self.id)
             try:
-                return {"answer": work()}
+                answer = {"answer": work()}
             except Cancelled as stop:
-                return {"cancelled": stop.by}
+                answer = {"cancelled": stop.by}
             except BotError as error:
-                return {"error": type(error).__name__, "text": error.text, "hint": error.hint}
+                answer = {"error": type(error).__name__, "text": error.text, "hint": error.hint}
+            self.engine.still_owns(self.id)  # after a long one, or a long sleep
+            return answer
 
         kept = DBOS.run_step({"name": name}, body)
         if "cancelled" in kept:
@@ -338,36 +380,32 @@ class Remembered:
         self.engine.owns(self.id)
         return ""
 
+    def take(self, place: str, look: Callable[[str], str], whole: str = "") -> tuple[int, bool]:
+        """Return the turn of a play, and whether what another one left of it is to be mended first.
 
-class Where:
-    """Where an operation stands, in the words of the last step that it told."""
-
-    text = ""
-
-    def hear(self, event: Event) -> None:
-        if isinstance(event, StepStarted | StepProgress):
-            self.text = f"during {event.step}" + (f", {event.detail}" if event.detail else "")
-
-
-def _narrate(job: Job, command: Any, steps: Remembered, where: Where) -> Event:
-    """Walk a command from yield to yield; at each one its event is told and a cancel is heard."""
-    last: Event = Done(f"{job.operation.line}: done")
-    stop: Cancelled | None = None
-    while True:
-        try:
-            event = command.throw(stop) if stop else next(command)
-        except StopIteration:
-            return last
-        stop = None
-        where.hear(event)
-        if isinstance(event, LAST):
-            last = event
-            continue
-        if (by := job.tell(event)) and not steps.stopped:
-            steps.stopped, stop = True, Cancelled(by)
+        `look` says of a run whether it is there: new, running, ended, expired or lost. A play that
+        this machine knows goes on; else one that was begun elsewhere must be over before it begins.
+        """
+        engine, turns = self.engine, self.engine.store.turns
+        last = turns.played(self.id)
+        before = last.place == place
+        if before:
+            main, mend = look(f"{place}.{last.turn}"), look(f"{place}.{last.turn}-mend")
+            if main in GOES_ON or (main == "lost" and engine.alone):
+                return last.turn, False
+            if main == "new" and mend in GOES_ON:
+                return last.turn, True
+            engine.wait_for_end(self.id, last.by)
+        again = before and not engine.alone
+        ahead = 2 if again else 1  # one to mend, one to play
+        turn = turns.play(self.id, self.holder, place, engine.me, whole, ahead)
+        if not turn:
+            raise Fenced(self.id)
+        return turn, again
 
 
-def _reason(error: BotError) -> str:
-    return {Misunderstood: "misunderstood", Refused: "refused", Busy: "busy"}.get(
-        type(error), "failed"
-    )
+def _put_back(id: str, executors: list[str]) -> None:
+    """Put one operation back into the queue: DBOS has a verb only for all of an executor's."""
+    from dbos._dbos import _get_dbos_instance
+
+    _get_dbos_instance()._sys_db.reenqueue_for_recovery(id, executors, QUEUE)

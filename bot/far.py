@@ -41,7 +41,9 @@ class Far:
         def work() -> Ran:
             # The folder of a run lies on one machine; that it was begun is known to all of them.
             first = self._store.once(f"far:{mine.id}", MONTH)
-            if not first and not remote.begun(place):
+            if first:
+                self._steps.take(place, lambda _: "new")  # so that who has it is found again
+            elif not remote.begun(place):
                 return Ran("lost", detail="it was begun by another worker, which has gone")
             try:
                 return remote.run(

@@ -28,6 +28,7 @@ from bot.links import Links
 from bot.outside import Adapters, Aws, Calendar, Git, GitHub, Hosts, Secrets
 from bot.parse import normalise
 from bot.people import People, Speaker
+from bot.plays import Play, Plays
 from bot.shards import Shards
 from bot.store import Operation, Store
 
@@ -37,12 +38,14 @@ T = TypeVar("T")
 class Steps(Protocol):
     """How the engine remembers: `run` does a named thing once; `cancelled` says who said stop.
 
-    `alive` says nothing; both let go of the operation where this worker must.
+    `alive` says nothing; both let go of the operation where this worker must. `take` returns the
+    turn of a play, and whether it was interrupted elsewhere; `look` says how a run is here.
     """
 
     def run(self, name: str, work: Callable[[], Any]) -> Any: ...
     def cancelled(self) -> str: ...
     def alive(self) -> str: ...
+    def take(self, place: str, look: Callable[[str], str], whole: str = "") -> tuple[int, bool]: ...
 
 
 class Job:
@@ -64,6 +67,7 @@ class Job:
         self._store, self._steps, self._adapters, self._count = store, steps, adapters, 0
         self.history = History(self, store)
         self.far = Far(self, store, steps)
+        self.plays = Plays(self, store, steps)
         self.shards = Shards(self, store, steps)
 
     @property
@@ -98,30 +102,31 @@ class Job:
         variables: Mapping[str, Any],
         stoppable: bool = True,
         *,
+        mend: str = "",
         plays: Sequence[str] = (),
+        whole: str = "",
         tell: Callable[[str, Event], None] | None = None,
         asked: Callable[[], str] | None = None,
     ) -> Outcome:
         """Run a playbook to its end; raises Cancelled if it is stoppable and somebody says stop.
 
-        `plays` are the ones to run, where that is not all; `tell` is where events go, if not into
-        this operation's log; `asked` says who has said stop, if not whoever cancels it.
+        `mend` is played first where it was interrupted with the machine that ran it. `plays` are
+        the ones to run, where that is not all; `whole` is the operation as whose part the hosts
+        are asked; `tell` is where events go, if not into this operation's log; `asked` says who has
+        said stop, if not whoever cancels it.
         """
         self._count += 1
         place = f"{self.operation.number}-{self._count}"
-        adapters = self.held()
         append = tell or partial(self._store.append, self.operation.id)
+        stop = (asked or self._steps.cancelled) if stoppable else self._steps.alive
+        play = Play(playbook, environment, hosts, variables, append, stop, mend, tuple(plays), whole)
 
         def work() -> Outcome:
             told = {"playbook": playbook, "hosts": [h.name for h in hosts]}
             return self.audited(f"play {playbook}", told, played)
 
         def played() -> Outcome:
-            return adapters.playbooks.play(
-                place, playbook, environment, hosts, variables,
-                lambda key, event: append(f"{place}:{key}", event),
-                (asked or self._steps.cancelled) if stoppable else self._steps.alive, plays,
-            )  # fmt: skip
+            return self.plays.play(place, play)
 
         return self.step(f"play {playbook}", work, Outcome)
 

@@ -101,6 +101,7 @@ class Calendar(Protocol):
 
 
 class Playbooks(Protocol):
+    def state(self, directory_name: str) -> str: ...
     def play(
         self,
         directory_name: str,

@@ -17,6 +17,8 @@ from bot.shards import PHASES, Phase, merged
 from bot.store import Operation
 from bot.words import listed
 
+MEND = "mend.yml"
+
 
 def choose(fleet: Fleet, only: str | None) -> tuple[Instance, ...]:
     """Return the running instances that a roll is over; raises Refused where there are none."""
@@ -153,8 +155,9 @@ def play(
 ) -> Outcome:
     """Play a playbook: in one run, or in phases where there are more hosts than one may drive."""
     most = job.shards.most()
+    first = "" if playbook == MEND else MEND
     if len(hosts) <= most:
-        return job.play(playbook, environment.name, hosts, variables, stoppable)
+        return job.play(playbook, environment.name, hosts, variables, stoppable, mend=first)
     outcomes: list[Outcome] = []
     for phase in PHASES[playbook]:
         if who := over(phase, environment, hosts, variables.get("packlead_ready")):
@@ -162,7 +165,7 @@ def play(
             outcomes.append(
                 job.play(
                     playbook, environment.name, who, given, stoppable,
-                    plays=phase.plays, tell=job.shards.own(phase),
+                    mend=first, plays=phase.plays, tell=job.shards.own(phase),
                 )
                 if phase.over == "behind"
                 else job.shards.play(
@@ -206,7 +209,7 @@ def mend(
     job: Job, environment: Environment, hosts: tuple[Instance, ...], variables: Mapping[str, object]
 ) -> Progress[None]:
     """Put hosts that were left in the middle back to one release, and back into the balancer."""
-    outcome = play(job, "mend.yml", environment, hosts, variables, stoppable=False)
+    outcome = play(job, MEND, environment, hosts, variables, stoppable=False)
     for failure in outcome.failures:
         yield Note(f"{failure.host} needs a look: {failure.task}: {failure.text}")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-NEWEST = "0002"  # the revision of bot/migrations/versions that these tables are
+NEWEST = "0003"  # the revision of bot/migrations/versions that these tables are
 
 metadata = sa.MetaData()
 
@@ -113,6 +113,16 @@ audit_head = sa.Table(
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("code", sa.String(64), nullable=False),
     sa.Column("seal", sa.String(64), nullable=False),
+)
+turns = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("operation", sa.String(200), primary_key=True),
+    sa.Column("holder", sa.Integer, nullable=False),
+    sa.Column("turn", sa.Integer, nullable=False),
+    sa.Column("place", sa.String(40), nullable=False),
+    sa.Column("played", sa.Integer, nullable=False),
+    sa.Column("by", sa.String(120), nullable=False),
 )
 workers = sa.Table(
     "workers",

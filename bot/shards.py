@@ -149,7 +149,7 @@ class Shards:
             raise Refused("a shard is a part of a roll, which alone can have it played")
         outcome = self._job.play(
             share.playbook, mine.environment, share.hosts, share.variables, share.stoppable,
-            plays=share.plays, tell=self._tell, asked=self._asked,
+            plays=share.plays, whole=mine.parent, tell=self._tell, asked=self._asked,
         )  # fmt: skip
 
         def give() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -34,6 +34,7 @@ from bot.operations import LIVE, PUSHES, Operation, read_operation
 from bot.releases import Release, Releases
 from bot.schema import events, operations
 from bot.sealed import Sealed
+from bot.turns import Turns
 
 __all__ = ["Lock", "Operation", "Release", "Store"]
 
@@ -44,6 +45,13 @@ BEFORE = (
     .where(operations.c.state.in_(("queued", "running")))
     .where(operations.c.number != sa.bindparam("number"))
 )
+
+
+class Begun(NamedTuple):
+    """How an operation was taken up: mine, busy, or closed; and as which holder."""
+
+    state: str
+    holder: int = 0
 
 
 class Store(Notes):
@@ -59,7 +67,7 @@ class Store(Notes):
     ) -> None:
         super().__init__(url, patience, clock, wait)
         self.locks, self.releases, self.audit = Locks(self), Releases(self), Audit(self, key)
-        self.sealed = Sealed(self, key)
+        self.sealed, self.turns = Sealed(self, key), Turns(self)
         self.key = key
 
     # -- operations ------------------------------------------------------------------------------
@@ -101,10 +109,12 @@ class Store(Notes):
 
         return self.transact(work)
 
-    def ask(self, id: str, question: Question) -> None:
-        """Leave an operation waiting for the answer to its question."""
+    def ask(self, id: str, question: Question, holder: int = 0) -> None:
+        """Leave an operation waiting for an answer; not where `holder` is it no more."""
 
         def work(c: sa.Connection) -> None:
+            if holder and not self.turns.holds(c, id, holder):
+                return
             if self._move(c, id, ("running",), state="waiting"):
                 self._append(c, id, "question", question)
                 self.audit.add(c, "asked", id, {"text": question.text, "token": question.token})
@@ -189,26 +199,28 @@ class Store(Notes):
         found = [o for o in self.live(environment) if o.exclusive and o.state == "running"]
         return found[0] if found else None
 
-    def begin(self, id: str) -> str:
-        """Take the environment for an operation: mine, busy, or closed."""
+    def begin(self, id: str) -> Begun:
+        """Take the environment for an operation, and become its holder."""
 
-        def work(c: sa.Connection) -> str:
-            row = c.execute(_by_id(id)).first()
+        def work(c: sa.Connection) -> Begun:
+            row = c.execute(_by_id(id).with_for_update()).first()
             if row is None or row.state not in ("queued", "running"):
-                return "closed"
+                return Begun("closed")
             if row.state == "queued":
                 self._move(c, id, ("queued",), state="running", started=self.now())
-            return "mine"
+            return Begun("mine", self.turns.take_up(c, id))
 
         try:
             return self.transact(work)
         except IntegrityError:
-            return "busy"  # the index spoke: another one runs in this environment
+            return Begun("busy")  # the index spoke: another one runs in this environment
 
-    def end(self, id: str, state: str, event: Event) -> None:
-        """Close an operation and append its last event, together."""
+    def end(self, id: str, state: str, event: Event, holder: int = 0) -> None:
+        """Close an operation and append its last event, together; not where `holder` is it no more."""
 
         def work(c: sa.Connection) -> None:
+            if holder and not self.turns.holds(c, id, holder):
+                return
             if self._move(c, id, LIVE, state=state, finished=self.now()):
                 self._append(c, id, "end", event)
                 self.audit.add(c, "ended", id, {"state": state})

@@ -14,6 +14,7 @@ from bot.config import Config
 from bot.dispatcher import Dispatcher, Reply, Request
 from bot.people import Who
 from bot.store import Store
+from tests.lab.postgres import Postgres, missing
 
 for name in set(os.environ) - {
     "PACKLEAD_TEST_POSTGRES"
@@ -60,6 +61,18 @@ def store(tmp_path: Path) -> Iterator[Store]:
     )
     yield store
     store.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A server, as a URL that ends before the database; PACKLEAD_TEST_POSTGRES may name one."""
+    if given := os.environ.get("PACKLEAD_TEST_POSTGRES"):
+        yield given
+        return
+    if why := missing():
+        pytest.skip(why)
+    with Postgres() as server:
+        yield server.url
 
 
 @pytest.fixture

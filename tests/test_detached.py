@@ -179,3 +179,19 @@ def test_two_who_start_the_same_run_start_it_once(tmp_path: Path):
     assert [detached.start(run, work, ENV) for _ in range(5)] == [True, *[False] * 4]
     assert read(run)[0] == 0
     assert count.read_text() == "x"
+
+
+def test_what_nobody_looks_after_has_expired_and_knows_it(tmp_path: Path):
+    """A machine that has slept wakes: what runs there goes on for a moment, and may ask."""
+    run = tmp_path / "run"
+    detached.start(run, python("import time; time.sleep(60)"), ENV, lease=1.5)
+    watched = detached.watched(run, 1.5)
+    assert detached.attended(watched)
+    assert detached.attended({}), "by hand nobody watches"
+    os.kill(supervisor(run), signal.SIGSTOP)
+    until(lambda: not detached.attended(watched))
+    assert detached.state(run) == "running", "who is stopped cannot end it"
+    os.kill(supervisor(run), signal.SIGCONT)
+    until(lambda: detached.state(run) == "expired")
+    with pytest.raises(detached.Expired):
+        read(run)

@@ -9,6 +9,7 @@ and before Ansible forks, so that every host's worker shares it.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ except ImportError:  # run by hand from a checkout
     sys.path.insert(0, str(Path(__file__).parents[2]))
     from bot.adapters.aws.balancers import Balancers
 
+from bot.detached import attended
 from bot.errors import BotError, Failed
 
 
@@ -41,6 +43,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         host, given = task_vars or {}, self._task.args
         if self._task.check_mode:
             return {"skipped": True, "msg": "a balancer cannot be left or joined without doing it"}
+        if not attended(os.environ):
+            # A host would refuse its step; a balancer does whatever it is told.
+            text = "nobody looks after this playbook any more: another worker may have taken over"
+            return {"failed": True, "msg": text}
         try:
             if given["state"] == "joined":
                 return join(host, str(given.get("say", "")), given.get("well"), given.get("since"))

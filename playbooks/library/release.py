@@ -12,8 +12,8 @@ library along, costs three times as much. What it answers: `msg` (a sentence, wh
     ROOT/virtualenvs/KEY/          by the hash of the requirements; holds `.complete` when it is
     ROOT/current                   link to the live release
     ROOT/shared/                   env (see `assignments`), static, media
-    ROOT/state.json                the newest operation that was here; a switch, or a change of env,
-                                   that is not over
+    ROOT/state.json                the newest operation that was here, and its turn: which worker's,
+                                   and playbook's, it is; a switch, or a change of env, not over yet
 """
 
 import fcntl
@@ -65,7 +65,6 @@ class Steps:
             raise Stop(f"fetching: {commit!r} is not a whole commit")
         for folder in ("releases", "virtualenvs", "shared"):
             (host.root / folder).mkdir(exist_ok=True)
-        host.remember()
         here = have(host, commit)
         if not here:
             get(host, commit, self.a["repository"])
@@ -326,6 +325,7 @@ class Host:
         os.ftruncate(self.lock, 0)
         os.pwrite(self.lock, str(os.getpid()).encode(), 0)
         self._refuse_late()
+        self.remember()
 
     def listed(self, folder):
         place = self.root / folder
@@ -358,17 +358,19 @@ class Host:
         """Note what is done here, and by which operation."""
         state = self.state()
         new = dict(state, **more)
-        if self._epoch() > int(state.get("epoch", 0)):
-            new.update(epoch=self._epoch(), operation=str(self.a.get("operation", "")))
+        if self._order() > order(state, "epoch", "turn"):
+            epoch, turn = self._order()
+            new.update(epoch=epoch, turn=turn, operation=str(self.a.get("operation", "")))
         if new != state:
             temporary = self.root / "state.json.new"
             temporary.write_text(json.dumps(new))
             temporary.rename(self.root / "state.json")
 
     def end_operation(self):
-        """Note that this operation is over: a step of it that still comes late is refused."""
-        if self._epoch():
-            self.remember(ended=self._epoch())
+        """Note that this turn of it is over: a step of it that still comes late is refused."""
+        epoch, turn = self._order()
+        if epoch:
+            self.remember(ended=epoch, ended_turn=turn)
 
     def run(self, argv, cwd="/", env=None, timeout=1800, as_root=False, check=True):
         """Run a program; return what it printed, or raise Stop with it. No shell is involved."""
@@ -445,15 +447,20 @@ class Host:
 
         return become
 
-    def _epoch(self):
-        return int(self.a.get("epoch") or 0)  # 0: a person runs the playbook by hand
+    def _order(self):
+        return order(self.a, "epoch", "turn")  # epoch 0: a person runs the playbook by hand
 
     def _refuse_late(self):
         state = self.state()
-        if 0 < self._epoch() < int(state.get("epoch", 0)):
+        mine, newest = self._order(), order(state, "epoch", "turn")
+        if not mine[0]:
+            return
+        if mine[0] < newest[0]:
             newer = state.get("operation") or state["epoch"]
             raise Stop(f"a newer operation, {newer}, was on this host since: this one is too late")
-        over = 0 < self._epoch() <= int(state.get("ended", 0))
+        if mine < newest:
+            raise Stop("another worker has taken this operation over since: this step is too late")
+        over = mine <= order(state, "ended", "ended_turn")
         if over and self.a["step"] not in ("mend", "report") and not self.a.get("back"):
             raise Stop("this operation was ended, and the host mended: this step is too late")
 
@@ -808,6 +815,11 @@ def link(to, place):
         temporary.unlink()
     temporary.symlink_to(to)
     temporary.rename(place)
+
+
+def order(of, epoch, turn):
+    """Return what is compared between operations: the number, and whose turn it is within it."""
+    return int(of.get(epoch) or 0), int(of.get(turn) or 0)
 
 
 def somebody_listens():

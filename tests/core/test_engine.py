@@ -15,7 +15,6 @@ import pytest
 
 from bot.command import Command, Environment, command, read
 from bot.config import Config
-from bot.database import connect
 from bot.dispatcher import Dispatcher, Request
 from bot.engine import Engine
 from bot.errors import Cancelled, Failed
@@ -24,6 +23,7 @@ from bot.job import Job
 from bot.outside import Adapters
 from bot.people import Who
 from bot.store import Store
+from tests.lab.postgres import drop, make
 
 FILE = Path(__file__)
 TRACE = "PACKLEAD_TEST_TRACE"
@@ -85,29 +85,18 @@ def house(config: Config, store: Store) -> tuple[Dispatcher, Engine]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store(request, tmp_path: Path) -> Iterator[Store]:
-    """A fresh database; Postgres where PACKLEAD_TEST_POSTGRES says which server makes it."""
-    url = f"sqlite:///{tmp_path / 'packlead.db'}"
-    server = os.environ.get("PACKLEAD_TEST_POSTGRES", "")
-    name = f"packlead_{uuid.uuid4().hex}"
-    if request.param == "postgres":
-        if not server:
-            pytest.skip(
-                "PACKLEAD_TEST_POSTGRES names no server, such as postgresql://postgres@host"
-            )
-        url = f"{server}/{name}"
-        _admin(server, f"create database {name}")
-    store = Store(url)
+    """A fresh database."""
+    if request.param == "sqlite":
+        store = Store(f"sqlite:///{tmp_path / 'packlead.db'}")
+        yield store
+        store.close()
+        return
+    server, name = request.getfixturevalue("postgres"), f"packlead_{uuid.uuid4().hex}"
+    make(server, name)
+    store = Store(f"{server}/{name}")
     yield store
     store.close()
-    if request.param == "postgres":
-        _admin(server, f"drop database {name} with (force)")
-
-
-def _admin(server: str, statement: str) -> None:
-    engine = connect(f"{server}/postgres").execution_options(isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(statement)
-    engine.dispose()
+    drop(server, name)
 
 
 @pytest.fixture

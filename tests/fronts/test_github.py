@@ -263,7 +263,7 @@ def test_a_branch_that_goes_back_and_comes_again(push: Push, store: Store):
 def test_the_newest_takes_the_place_of_those_that_wait(push: Push, store: Store):
     push(NEW, OLD)
     running = all_of(store)[0]
-    assert store.begin(running.id) == "mine"
+    assert store.begin(running.id).state == "mine"
     push(NEWER, NEW)
     push("d" * 40, NEWER)
     states = [o.state for o in all_of(store)]

@@ -1,6 +1,6 @@
 """What this machine can do for a lab, and what the lab says where it cannot.
 
-LAB_WITHOUT=root,sshd,haproxy (any of them) makes it do as if these were not there.
+LAB_WITHOUT=root,sshd,haproxy,postgres (any of them) makes it do as if these were not there.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ UNSHARE = ("unshare", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--
 
 @dataclass(frozen=True)
 class Machine:
-    """`sshd` and `haproxy` are paths, empty where there is none."""
+    """`sshd` and `haproxy` are paths, `postgres` a folder of programs; empty: there is none."""
 
     namespaces: bool
     sshd: str
     haproxy: str
+    postgres: str
 
     def sentences(self) -> tuple[str, ...]:
         """Say what is done otherwise here than with everything at hand."""
@@ -39,15 +40,24 @@ class Machine:
 def look() -> Machine:
     """Look what is there, less what LAB_WITHOUT names."""
     without = {w.strip() for w in os.environ.get("LAB_WITHOUT", "").split(",") if w.strip()}
-    if wrong := without - {"root", "sshd", "haproxy"}:
+    if wrong := without - {"root", "sshd", "haproxy", "postgres"}:
         named = ", ".join(sorted(wrong))
-        raise ValueError(f"LAB_WITHOUT names {named}: it knows root, sshd and haproxy")
+        raise ValueError(f"LAB_WITHOUT names {named}: it knows root, sshd, haproxy, postgres")
 
     def found(program: str) -> str:
         return "" if program in without else shutil.which(program, path=PATH) or ""
 
     root = os.geteuid() == 0 and "root" not in without
-    return Machine(root and _namespaces(), found("sshd"), found("haproxy"))
+    postgres = "" if "postgres" in without else _postgres()
+    return Machine(root and _namespaces(), found("sshd"), found("haproxy"), postgres)
+
+
+def _postgres() -> str:
+    """Debian keeps each version in a folder of its own, and none of their servers in the PATH."""
+    versions = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest = max(versions, key=lambda file: float(file.parts[-3]), default=None)
+    initdb = str(newest) if newest else shutil.which("initdb", path=PATH)
+    return str(Path(initdb).resolve().parent) if initdb else ""
 
 
 @functools.cache

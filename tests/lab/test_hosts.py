@@ -53,8 +53,8 @@ def test_programs_on_one_leash_end_together_and_see_no_secret(
 
 
 def test_lab_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAB_WITHOUT", "root, sshd,haproxy")
-    assert machine.look() == machine.Machine(False, "", "")
+    monkeypatch.setenv("LAB_WITHOUT", "root, sshd,haproxy, postgres")
+    assert machine.look() == machine.Machine(False, "", "", "")
     assert len(machine.look().sentences()) == 3
     monkeypatch.setenv("LAB_WITHOUT", "ssh")
     with pytest.raises(ValueError, match="LAB_WITHOUT names ssh"):

@@ -93,7 +93,22 @@ def test_fetch_lays_out_a_commit(host: Host):
     again = host.take("fetch", commit=commit, release=12)
     assert again["release"] == told["release"]
     assert again["output"] == f"{commit} was here already"
-    assert host.state == {"epoch": 7, "operation": "op-7"}
+    assert host.state == {"epoch": 7, "turn": 0, "operation": "op-7"}
+
+
+def test_of_two_workers_at_one_operation_the_later_one_is_heard(host: Host):
+    """One that was paused while another took over wakes, and goes on as if nothing were."""
+    commit = host.commit(a="1")
+    assert host.take("fetch", commit=commit, release=1, turn=2)["release"]
+    assert host.take("report", turn=5)["release"] == "", "even a look takes the turn"
+    late = host.take("fetch", commit=commit, release=1, turn=2)
+    assert late["failed"] and "another worker has taken this operation over" in late["msg"]
+    assert host.take("mend", turn=6)["said"] == "has no release yet"
+    over = host.take("fetch", commit=commit, release=1, turn=6)
+    assert over["failed"] and "this operation was ended" in over["msg"]
+    assert host.take("fetch", commit=commit, release=1, turn=7)["release"], "the one after mending"
+    assert host.take("report", epoch=8, turn=1)["changed"] is False, "a newer one begins at one"
+    assert host.take("report", turn=9)["failed"], "and no turn makes up for an older operation"
 
 
 def test_a_person_at_the_keyboard_gets_the_next_number(host: Host):

@@ -34,6 +34,10 @@ class Ansible:
         self._config, self._runs, self._lease = config, runs.absolute(), lease
         self._folder = folder or playbooks()
 
+    def state(self, directory_name: str) -> str:
+        """Say how a run stands on this machine: new, running, ended, expired or lost."""
+        return detached.state(self._runs / directory_name)
+
     def play(
         self,
         directory_name: str,
@@ -60,6 +64,7 @@ class Ansible:
         if detached.state(run) == "new":
             place.fill(self._config, environment, hosts, variables)
             env = environment_of(self._config, self._folder, place)
+            env |= detached.watched(run, self._lease)
             program = argv(child.__file__, self._config, self._folder / playbook, place, plays)
             detached.start(run, program, env, self._lease)
         try:
@@ -67,7 +72,7 @@ class Ansible:
                 run, lambda number, line: _tell(story, number, line, tell), cancelled
             )
         except detached.Lost as lost:
-            raise detached.Lost(f"playing {playbook}: {lost.text}", lost.hint) from None
+            raise type(lost)(f"playing {playbook}: {lost.text}", lost.hint) from None
         finally:
             if detached.state(run) != "running":
                 place.remove()
