@@ -186,7 +186,7 @@ def shell(house: House, arguments: argparse.Namespace) -> int:
 
 def check(house: House, _arguments: argparse.Namespace) -> int:
     """Say all that would stop a start."""
-    from bot import checks
+    from bot import alive, checks
     from bot.adapters.aws.fleet import Aws
     from bot.adapters.git import Git
     from bot.fronts import slack_check
@@ -212,6 +212,7 @@ def check(house: House, _arguments: argparse.Namespace) -> int:
     probes: dict[str, Callable[[], str]] = {
         "config": lambda: f"{len(config.environments)} environments",
         "database": database,
+        "workers": lambda: alive.told(house.store(), house.data, config.lease),
         "schedule": schedule,
         "Slack": lambda: slack_check.probe(config, house.environ),
         "repository": lambda: f"it has {len(git.refs())} branches and tags",

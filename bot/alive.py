@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from bot.database import Database
 from bot.schema import workers
 from bot.store import Store
+from bot.words import listed
 
 BEAT, TRUST, UNTOUCHED, TAKEN = 1 / 5, 1 / 3, 2 / 3, 3 / 2  # of a lease, as said above
 
@@ -41,6 +42,18 @@ def living(store: Store, lease: float) -> set[str]:
     """Return the workers of several machines whose beat is not too late."""
     fresh = sa.select(workers.c.id).where(workers.c.beat > clock(store) - TAKEN * lease)
     return {row.id for row in store.transact(lambda c: c.execute(fresh).all())}
+
+
+def told(store: Store, data: Path, lease: float) -> str:
+    """Say in a sentence who lives, and who was silent for how long."""
+    if store.alone:
+        return f"{'one' if worker_lives(store, data, lease) else 'none'} lives"
+    ages = sa.select(workers.c.id, (clock(store) - workers.c.beat).label("age"))
+    rows = store.transact(lambda c: c.execute(ages.order_by(workers.c.id)).all())
+    well = [row.id for row in rows if row.age < TAKEN * lease]
+    late = [f"{row.id} is silent for {row.age:.0f} s" for row in rows if row.id not in well]
+    verb = "lives" if len(well) < 2 else "live"
+    return "; ".join([f"{listed(well, 6) or 'none'} {verb}", *late])
 
 
 def clock(database: Database) -> Any:

@@ -300,7 +300,7 @@ class Engine:
     def _keep(self) -> None:
         """Take over from dead workers, and mend rows that the engine has given up."""
         self._take_back()
-        if not self.alone and time.monotonic() - self._steady > 3 * self.lease:
+        if not self.alone and time.monotonic() - self._steady > 2 * self.lease:
             self._take_over()
         self.store.expire()
         metrics.keep(self.store)

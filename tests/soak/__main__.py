@@ -1,9 +1,10 @@
 """Soak: deploys and bad builds under load, through the real bot, hosts and balancer; and kills.
 
-    python -m tests.soak [deploys|badbuilds|points|kills|rotations|scaling|faulty|outage]
+    python -m tests.soak [deploys|badbuilds|points|kills|rotations|scaling|faulty|outage|workers]
            [--times 2] [--deploys 10] [--requests 20000] [--rotations 50]
            [--seeds 20] [--rates 0.01 0.1] [--minutes 10]
     python -m tests.soak points --kind deploy --seed 7 --minutes 5 [--skip 30]
+    python -m tests.soak workers --operations 100 --seed 7 --minutes 40
     python -m tests.soak kills --kills 200 --again 50 --kind deploy --kind prune --seed 7
 
 Prints a table; the exit status is 1 where a request failed, a bad build got further than it may, a
@@ -17,7 +18,7 @@ import random
 import sys
 
 from tests.bench.table import show
-from tests.soak import badbuilds, deploys, faulty, kills, outage, points, rotations, scaling
+from tests.soak import badbuilds, deploys, faulty, kills, outage, points, rotations, scaling, workers
 from tests.soak.turns import TURNS
 
 
@@ -31,10 +32,11 @@ def main() -> int:
     parser.add_argument(
         "--minutes", type=float, default=0,
         help="outage: how long Slack is away, 10; faulty: when no day is begun any more, 180; "
-        "points and kills: when none is begun any more, never",
+        "points and kills: when none is begun any more, never; workers: that all may take, 40",
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, default=20, help="days in bad weather, at each rate")
     parser.add_argument("--rates", type=float, nargs="*", default=[0.01, 0.1], help="of failures")
+    parser.add_argument("--operations", type=int, default=100, help="while workers are killed")
     parser.add_argument("--kills", type=int, default=200, help="of each kind of command")
     parser.add_argument("--again", type=int, default=50, help="of these, again while recovering")
     parser.add_argument("--kind", action="append", choices=list(TURNS), help="of command; or all")
@@ -52,6 +54,7 @@ def main() -> int:
         "scaling": lambda: scaling.measure(given.times),
         "faulty": lambda: faulty.measure(given.rates, given.seeds, given.minutes or 180),
         "outage": lambda: outage.measure(given.minutes or 10),
+        "workers": lambda: workers.measure(given.operations, given.seed, given.minutes or 40),
     }
     if unknown := set(given.which) - set(measures):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(measures)}")

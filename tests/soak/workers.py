@@ -1,0 +1,177 @@
+"""Three workers on Postgres, one of them killed every other second, while operations go on.
+
+A killed one comes back to its data folder at once, or only when its peers have taken over; or its
+whole machine is lost with what it played, and another one comes in its place. Afterwards: has all
+ended, did two operations work in an environment at the same time, or two playbooks?
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+from bot.store import Operation
+from tests.bench.table import Figure, none
+from tests.e2e.people import Person
+from tests.e2e.process import Packlead
+from tests.e2e.several import Machine, Several, several, spans
+from tests.e2e.world import until
+from tests.lab.invariants import Capacity
+from tests.lab.lab import Lab
+from tests.lab.postgres import Postgres
+
+LEASE = 3.0
+EVERY = 2.0  # seconds between two kills
+WORKERS = 3
+MARGIN = 0.02  # seconds by which the lines of two runs may be late
+ENVIRONMENTS = ("prod", "puppystream", "qa", "demo")
+ROTATE = "/rotate-key TWITTER_KEY {} --generate"
+LINES = ("/deploy {} master", "/restart {}", "/deploy {} master", ROTATE)
+CONFIG = {"types": {"web": {"health_timeout": 10}}}
+
+
+class Killer:
+    """Kills, restarts and replaces workers, until it is told to stop."""
+
+    def __init__(self, world: Several, seed: int) -> None:
+        self.world, self.dice = world, random.Random(seed)
+        self.count, self.kinds = WORKERS, Counter[str]()
+        self._over = threading.Event()
+        self._starts: list[threading.Thread] = []
+        self._up: list[Machine] = []
+
+    def __enter__(self) -> Killer:
+        for number in range(WORKERS):
+            self._up.append(self.world.machine(f"m{number}").start())
+        self._thread = threading.Thread(target=self._go)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        for start in self._starts:
+            start.join()
+
+    def _go(self) -> None:
+        while not self._over.wait(EVERY):
+            living = [machine for machine in self._up if machine.lives()]
+            if not living:
+                continue
+            victim = self.dice.choice(living)
+            kind = self.dice.choices(("back at once", "back late", "lost"), (6, 2, 2))[0]
+            self.kinds[kind] += 1
+            if kind == "lost":
+                victim.lose()
+                self._up.remove(victim)
+                victim = self.world.machine(f"m{self.count}")
+                self.count += 1
+                self._up.append(victim)
+            else:
+                victim.kill()
+            start = threading.Thread(target=self._start, args=(victim, kind))
+            start.start()
+            self._starts.append(start)
+
+    def _start(self, machine: Machine, kind: str) -> None:
+        if kind == "back late":
+            self._over.wait(2 * LEASE)
+        machine.launch()
+
+
+def measure(operations: int, seed: int, minutes: float) -> Iterator[Figure]:
+    """Ask for so many, over four environments, and wait for all of them for so long."""
+    dice = random.Random(seed)
+    fleet = {name: {"web": 2} for name in ENVIRONMENTS}
+    with Postgres() as server, Lab(fleet=fleet, config=CONFIG) as lab:
+        lab.slack.install(json.loads(Packlead(lab.env, "manifest").ends(0).out))
+        world = several(lab, server.database(), LEASE)
+        try:
+            world.machine("front").start("web")
+            asked: list[int] = []
+            began = time.monotonic()
+            with Capacity(lab, "prod", 1) as capacity, Killer(world, seed) as killer:
+                ada = Person("U0ADA", world)
+                for number in range(operations):
+                    line = dice.choice(LINES).format(ENVIRONMENTS[number % len(ENVIRONMENTS)])
+                    if "deploy" in line:
+                        lab.git.commit("master", {"soak.txt": f"{number}\n"}, f"Soak {number}")
+                    asked.append(ada.says(line).number)
+                wait(world, asked, minutes * 60 - (time.monotonic() - began))
+                seconds = time.monotonic() - began
+            yield from figures(world, asked, killer, capacity, seconds)
+        finally:
+            world.end()
+
+
+def wait(world: Several, asked: list[int], seconds: float) -> None:
+    end, last = time.monotonic() + seconds, 0
+    while (left := len(live(world, asked))) and time.monotonic() < end:
+        if left != last:
+            print(f"{len(asked) - left} of {len(asked)} have ended", flush=True)
+        last = left
+        time.sleep(1)
+
+
+def figures(
+    world: Several, asked: list[int], killer: Killer, capacity: Capacity, seconds: float
+) -> Iterator[Figure]:
+    left = live(world, asked)
+    every = [one for one in map(world.store.get, map(str, asked)) if one]
+    states = Counter(one.state for one in every)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in killer.kinds.items())
+    yield Figure("d. kills of a worker", f"{sum(killer.kinds.values())} ({kinds})")
+    told = ", ".join(f"{count} {state}" for state, count in states.items())
+    yield Figure("d. operations", f"{told}, in {seconds:.0f} s")
+    yield none("d. operations that have not ended", len(left), f"{len(asked)}")
+    for one in every:
+        if one.state != "done":
+            last = world.store.entries(one.id)[-1].event
+            print(f"#{one.number} {one.line} is {one.state}: {last}")
+    bad = sum(one.state == "failed" for one in every)
+    yield none("d. operations that did not end well", bad, f"{len(asked)}")
+    two = overlaps([o for o in world.store.history(limit=10 * len(asked)) if o.exclusive])
+    yield none("d. overlaps in an environment", two, f"{len(asked)}")
+    beside, count, again = side_by_side(world, every)
+    yield none("d. playbooks side by side in an environment", beside, f"{count}")
+    yield Figure("d. playbooks begun again elsewhere", f"{again} of {count}")
+    few = len(capacity.broken)
+    print(*capacity.broken[:20], sep="\n")
+    yield none("d. samples in which nobody served prod", few, f"{len(capacity.samples)}")
+    yield none("d. breaks of the audit", len(world.store.audit.verify()), "1")
+    if not left:
+        until(lambda: not [*world.hosts.wrong()], 30, lambda: "; ".join(world.hosts.wrong()))
+
+
+def live(world: Several, asked: list[int]) -> list[Operation]:
+    return [one for one in world.store.live() if one.number in asked]
+
+
+def overlaps(rows: list[Operation]) -> int:
+    """Count the exclusive operations that began before the one before them had ended."""
+    count = 0
+    for name in ENVIRONMENTS:
+        mine = [(o.started, o.finished or time.time()) for o in rows if o.environment == name]
+        times = sorted((start, end) for start, end in mine if start)
+        count += sum(start < end for (_, end), (start, _) in pairwise(times))
+    return count
+
+
+def side_by_side(world: Several, every: list[Operation]) -> tuple[int, int, int]:
+    """Count runs that were at work when another one of their environment was; all; those again."""
+    beside = count = again = 0
+    for name in ENVIRONMENTS:
+        runs = [r for o in every if o.environment == name for r in world.runs_of(o.number)]
+        times = sorted((*span, run.name) for run in runs for span in spans(run))
+        count += len(times)
+        again += len(runs) - len({run.name.partition(".")[0] for run in runs})
+        for (_, end, one), (start, _, other) in pairwise(times):
+            if start < end - MARGIN:
+                beside += 1
+                print(f"{other} began {end - start:.2f} s before {one} had said its last")
+    return beside, count, again
