@@ -141,9 +141,9 @@ class Engine:
     def stop(self, drain: float = 5.0) -> None:
         """Let go of everything: running playbooks go on without us, and are found again."""
         self.stopping.set()
-        for thread in self._threads:
-            thread.join(self.lease)
         give_up = time.monotonic() + drain
+        for thread in self._threads:  # one that waits for a database that is away is left to it
+            thread.join(max(0.0, give_up - time.monotonic()))
         while self._running and time.monotonic() < give_up:
             time.sleep(0.02)
         DBOS.destroy(workflow_completion_timeout_sec=0)
