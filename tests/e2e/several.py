@@ -127,7 +127,7 @@ class Several(World):
 
     @property
     def folder(self) -> Path:
-        return self.lab.folder / "machines"
+        return self.lab.folder / "machines" / self.url.rpartition("/")[2]
 
     @property
     def env(self) -> dict[str, str]:
