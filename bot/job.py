@@ -119,7 +119,9 @@ class Job:
         place = f"{self.operation.number}-{self._count}"
         append = tell or partial(self._store.append, self.operation.id)
         stop = (asked or self._steps.cancelled) if stoppable else self._steps.alive
-        play = Play(playbook, environment, hosts, variables, append, stop, mend, tuple(plays), whole)
+        play = Play(
+            playbook, environment, hosts, variables, append, stop, mend, tuple(plays), whole
+        )
 
         def work() -> Outcome:
             told = {"playbook": playbook, "hosts": [h.name for h in hosts]}

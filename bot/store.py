@@ -216,7 +216,7 @@ class Store(Notes):
             return Begun("busy")  # the index spoke: another one runs in this environment
 
     def end(self, id: str, state: str, event: Event, holder: int = 0) -> None:
-        """Close an operation and append its last event, together; not where `holder` is it no more."""
+        """Close an operation and append its last event; not where `holder` is it no more."""
 
         def work(c: sa.Connection) -> None:
             if holder and not self.turns.holds(c, id, holder):

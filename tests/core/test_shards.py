@@ -122,6 +122,9 @@ class Played:
         self.hold, self.breaks, self.at_once, self.most = "", "", 0, 0
         self.go, self._lock = threading.Event(), threading.Lock()
 
+    def state(self, _place: str) -> str:
+        return "new"
+
     def play(
         self, _place: str, _playbook: str, _environment: str, hosts: Sequence[Instance],
         variables: Mapping[str, Any], tell: Callable[[str, Event], None],
@@ -209,6 +212,8 @@ def test_it_is_told_as_one_and_a_worker_drives_one_shard_at_a_time(
     assert played.most == 1
     epochs = {given["packlead_epoch"] for _, _, given in played.runs}
     assert epochs == {asked.number}, "to the hosts it is one operation"
+    turns = [given["packlead_turn"] for _, _, given in played.runs]
+    assert len(set(turns)) == len(turns), "and what is begun later is newer, whoever begins it"
     children = store.children(asked.id)
     assert [c.line for c in children][:2] == [
         f"shard prod prepare, 1 of 4, of #{asked.number}",
