@@ -25,7 +25,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions
 from bot import masking, metrics
 from bot.alive import BEAT, TAKEN, TRUST, Badges, clock, home, living
 from bot.dispatcher import Dispatcher
-from bot.errors import BotError, Busy, Cancelled, Failed, Misunderstood, Refused
+from bot.errors import BotError, Cancelled
 from bot.events import (
     Answered,
     Done,
@@ -37,6 +37,7 @@ from bot.events import (
 from bot.job import Job
 from bot.narrator import Where, narrate, reason
 from bot.outside import Adapters
+from bot.remembered import Fenced, Remembered
 from bot.schema import workers
 from bot.store import Operation, Store
 
@@ -44,18 +45,9 @@ log = logging.getLogger(__name__)
 QUEUE = "operations"
 SHARDS = "shards"  # parts of rolls over many hosts; those that wait for them are on the other queue
 LOOKING = 8  # commands that only look, at the same time: a hundred at once must not starve Slack
-GOES_ON = ("running", "ended")
-ERRORS: dict[str, type[BotError]] = {
-    e.__name__: e for e in (Misunderstood, Refused, Busy, Failed, BotError)
-}
 _engine: Engine | None = (
     None  # DBOS keeps one instance a process, and workflows are plain functions
 )
-
-
-class Fenced(BaseException):
-    """Let go of this operation: another worker has it, or this one is stopping and the next one
-    goes on. Not an Exception, so that neither a command nor DBOS takes it for the end."""
 
 
 @DBOS.workflow(name="operation.run", max_recovery_attempts=1_000_000)
@@ -226,6 +218,10 @@ class Engine:
     def _heed_lock(self, operation: Operation) -> None:
         self.dispatcher.heed_lock(operation.environment, operation.person, operation.front)
 
+    def step(self, name: str, body: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do a named step of the operation at hand, or return what it answered before."""
+        return DBOS.run_step({"name": name}, body)
+
     def owns(self, id: str) -> None:
         """Raise Fenced where we are stopping, or were late and another worker took it over."""
         if self.stopping.is_set():
@@ -337,71 +333,6 @@ class Engine:
             ):
                 with self.store.engine.begin() as c:
                     c.execute(workers.delete().where(workers.c.id == id, late))
-
-
-class Remembered:
-    """The steps of one operation. What a step answered, or how it failed, is kept as JSON."""
-
-    def __init__(self, engine: Engine, id: str, holder: int) -> None:
-        self.engine, self.id, self.holder, self.stopped = engine, id, holder, False
-
-    def run(self, name: str, work: Callable[[], Any]) -> Any:
-        """Do a step once, or return what it answered before."""
-
-        def body() -> dict[str, Any]:
-            self.engine.owns(self.id)
-            try:
-                answer = {"answer": work()}
-            except Cancelled as stop:
-                answer = {"cancelled": stop.by}
-            except BotError as error:
-                answer = {"error": type(error).__name__, "text": error.text, "hint": error.hint}
-            self.engine.still_owns(self.id)  # after a long one, or a long sleep
-            return answer
-
-        kept = DBOS.run_step({"name": name}, body)
-        if "cancelled" in kept:
-            self.stopped = True
-            raise Cancelled(kept["cancelled"])
-        if "error" in kept:
-            raise ERRORS.get(kept["error"], Failed)(kept["text"], kept["hint"])
-        return kept["answer"]
-
-    def cancelled(self) -> str:
-        """Return who has said stop; once it was heard, putting things back is left in peace."""
-        if self.stopped:
-            return self.alive()
-        self.engine.owns(self.id)
-        operation = self.engine.store.get(self.id)
-        return operation.cancelled_by if operation else ""
-
-    def alive(self) -> str:
-        """Return nothing, unless this worker must let go."""
-        self.engine.owns(self.id)
-        return ""
-
-    def take(self, place: str, look: Callable[[str], str], whole: str = "") -> tuple[int, bool]:
-        """Return the turn of a play, and whether what another one left of it is to be mended first.
-
-        `look` says of a run whether it is there: new, running, ended, expired or lost. A play that
-        this machine knows goes on; else one that was begun elsewhere must be over before it begins.
-        """
-        engine, turns = self.engine, self.engine.store.turns
-        last = turns.played(self.id)
-        before = last.place == place
-        if before:
-            main, mend = look(f"{place}.{last.turn}"), look(f"{place}.{last.turn}-mend")
-            if main in GOES_ON or (main == "lost" and engine.alone):
-                return last.turn, False
-            if main == "new" and mend in GOES_ON:
-                return last.turn, True
-            engine.wait_for_end(self.id, last.by)
-        again = before and not engine.alone
-        ahead = 2 if again else 1  # one to mend, one to play
-        turn = turns.play(self.id, self.holder, place, engine.me, whole, ahead)
-        if not turn:
-            raise Fenced(self.id)
-        return turn, again
 
 
 def _put_back(id: str, executors: list[str]) -> None:
