@@ -18,7 +18,17 @@ import random
 import sys
 
 from tests.bench.table import show
-from tests.soak import badbuilds, deploys, faulty, kills, outage, points, rotations, scaling, workers
+from tests.soak import (
+    badbuilds,
+    deploys,
+    faulty,
+    kills,
+    outage,
+    points,
+    rotations,
+    scaling,
+    workers,
+)
 from tests.soak.turns import TURNS
 
 
