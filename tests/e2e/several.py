@@ -51,7 +51,7 @@ class Machine:
         def works() -> bool:
             assert self.lives(part), f"{part} of {self.name} has ended:\n{self.tail()}"
             if part == "worker":
-                return any(f".{self.pid()}-" in id for id in self.house.living())
+                return self.beats(self.house.living())
             return part == "clock" or READY in self.log.read_text()[before:]
 
         until(works, seconds, lambda: f"{part} of {self.name} works:\n{self.tail()}")
@@ -65,6 +65,10 @@ class Machine:
                 [sys.executable, "-m", "bot", part], env=env, cwd=ROOT, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log,
             )  # fmt: skip
+
+    def beats(self, living: set[str]) -> bool:
+        """Whether its worker is one of those that say that they live."""
+        return any(f".{self.pid()}-" in id for id in living)
 
     def pid(self, part: str = "worker") -> int:
         return self._parts[part].pid

@@ -40,7 +40,7 @@ class Killer:
 
     def __init__(self, world: Several, seed: int) -> None:
         self.world, self.dice = world, random.Random(seed)
-        self.count, self.kinds = WORKERS, Counter[str]()
+        self.count, self.kinds, self.spared = WORKERS, Counter[str](), 0
         self._over = threading.Event()
         self._starts: list[threading.Thread] = []
         self._up: list[Machine] = []
@@ -60,8 +60,12 @@ class Killer:
 
     def _go(self) -> None:
         while not self._over.wait(EVERY):
-            living = [machine for machine in self._up if machine.lives()]
-            if not living:
+            beats = self.world.living()
+            living = [m for m in self._up if m.lives() and m.beats(beats)]
+            if (
+                not living
+            ):  # all of them are just starting, which takes the longer the busier we are
+                self.spared += 1
                 continue
             victim = self.dice.choice(living)
             kind = self.dice.choices(("back at once", "back late", "lost"), (6, 2, 2))[0]
@@ -126,6 +130,7 @@ def figures(
     states = Counter(one.state for one in every)
     kinds = ", ".join(f"{count} {kind}" for kind, count in killer.kinds.items())
     yield Figure("d. kills of a worker", f"{sum(killer.kinds.values())} ({kinds})")
+    yield Figure("d. turns at which no worker was up yet", f"{killer.spared}")
     told = ", ".join(f"{count} {state}" for state, count in states.items())
     yield Figure("d. operations", f"{told}, in {seconds:.0f} s")
     yield none("d. operations that have not ended", len(left), f"{len(asked)}")
