@@ -17,11 +17,14 @@ from tests.soak.turns import MINIMUM, TURNS
 from tests.soak.walk import Walk, say
 
 SEEDS = (1, 2)  # those of even ones are killed again while they recover
+QUICK = ("prune", 1)  # the others are `make soak`'s
 CASES = [(kind, seed) for kind in TURNS for seed in SEEDS]
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize(("kind", "seed"), CASES)
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [pytest.param(*case, marks=[] if case == QUICK else [pytest.mark.soak]) for case in CASES],
+)
 def test_a_kill_at_a_random_moment_does_no_harm(world: World, ada: Person, kind: str, seed: int):
     dice = random.Random(f"{seed} {kind}")
     again = None if seed % 2 else dice.random() * 4

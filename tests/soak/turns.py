@@ -222,16 +222,16 @@ class Scale(Turn):
 
 
 class Prune(Turn):
-    """Of three images that are old enough, while three newer ones stay."""
+    """Of three images that are old enough, while a newer one stays."""
 
     name, least, usual = "prune", MINIMUM, 2.0
     stays: frozenset[str] = frozenset()
 
     def ready(self) -> None:
-        while len(images(self.world, "prodweb1")) < 3:
+        if not images(self.world, "prodweb1"):
             self.peace("/image prod web")
         if self.stays != invariants.inventory(self.world.lab).images:
-            self.peace("/prune prod")
+            self.peace("/prune prod --keep 1")
         self.left = invariants.inventory(self.world.lab)
         self.stays = self.left.images
         self._shelve()
@@ -249,7 +249,7 @@ class Prune(Turn):
         until(lambda: made <= {*images(self.world, "prodweb1")}, 10, "the old images are there")
 
     def say(self) -> Asked:
-        return self.person.says("/prune prod")
+        return self.person.says("/prune prod --keep 1")
 
     def wrong(self, asked: Asked) -> Iterator[str]:
         now = invariants.inventory(self.world.lab)
