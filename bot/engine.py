@@ -212,7 +212,9 @@ class Engine:
             return
         until = self._passed_on.setdefault(id, time.monotonic() + TAKEN * self.lease)
         if time.monotonic() < until and by in map(home, living(self.store, self.lease)):
-            _put_back(id, [self.me])
+            mine = self.store.get(id)
+            shard = mine is not None and self._lane(mine) is None
+            _put_back(id, [self.me], SHARDS if shard else QUEUE)
             raise Fenced(id)
 
     def _heed_lock(self, operation: Operation) -> None:
@@ -335,8 +337,8 @@ class Engine:
                     c.execute(workers.delete().where(workers.c.id == id, late))
 
 
-def _put_back(id: str, executors: list[str]) -> None:
-    """Put one operation back into the queue: DBOS has a verb only for all of an executor's."""
+def _put_back(id: str, executors: list[str], queue: str) -> None:
+    """Put one operation back into its queue: DBOS has a verb only for all of an executor's."""
     from dbos._dbos import _get_dbos_instance
 
-    _get_dbos_instance()._sys_db.reenqueue_for_recovery(id, executors, QUEUE)
+    _get_dbos_instance()._sys_db.reenqueue_for_recovery(id, executors, queue)

@@ -13,11 +13,9 @@ from bot.config import Config, Environment
 from bot.errors import Cancelled, Failed, Refused
 from bot.events import Note, Progress, Step, WasCancelled
 from bot.job import Job
-from bot.shards import PHASES, Phase, merged
+from bot.shards import MEND, PHASES, Phase, merged
 from bot.store import Operation
 from bot.words import listed
-
-MEND = "mend.yml"
 
 
 def choose(fleet: Fleet, only: str | None) -> tuple[Instance, ...]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bot.job import Job, Steps
     from bot.store import Store
 
+MEND = "mend.yml"
 NOTE = "shard"  # the note that holds what a shard is to do, and then how it ended
 LOOK = 0.25  # seconds between two looks at the shards
 STEPS = (StepStarted, StepProgress, StepEnded)
@@ -76,7 +77,7 @@ PHASES: Mapping[str, tuple[Phase, ...]] = {
         Phase(("switch web",), "behind"),
         Phase(("switch the rest",), "rest"),
     ),
-    "mend.yml": (Phase(("mend",)),),
+    MEND: (Phase(("mend",)),),
 }
 
 
@@ -149,7 +150,8 @@ class Shards:
             raise Refused("a shard is a part of a roll, which alone can have it played")
         outcome = self._job.play(
             share.playbook, mine.environment, share.hosts, share.variables, share.stoppable,
-            plays=share.plays, whole=mine.parent, tell=self._tell, asked=self._asked,
+            mend="" if share.playbook == MEND else MEND, plays=share.plays, whole=mine.parent,
+            tell=self._tell, asked=self._asked,
         )  # fmt: skip
 
         def give() -> str:
