@@ -20,7 +20,7 @@ from tests.e2e.world import World, until
 from tests.lab.load import Load
 
 Commit = Callable[[], tuple[str, str]]
-SPARE = 96 * 1024  # bytes that are left on a full disk: less than a release takes
+SPARE = 24 * 1024  # bytes that are left on a full disk: less than a release takes
 
 pytestmark = pytest.mark.soak
 
