@@ -66,7 +66,9 @@ def test_a_host_goes_away_while_it_is_switched(world: World, ada: Person, commit
         finally:
             machines.start_host("prodweb1")
         brought_along(world, ada, branch, new)
-    assert not load.wrong
+    # It had left the balancer: what is lost are the slow answers that it was still giving.
+    assert not [failure for failure in load.failures if "/slow" not in failure], load.failures
+    assert len(load.failures) == load.wrong <= 4
 
 
 def test_a_host_hangs_while_it_is_switched(world: World, ada: Person, commit: Commit):
