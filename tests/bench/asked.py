@@ -68,11 +68,12 @@ class Asker:
 
     def question(self, asked: Asked, patience: float = 60) -> Message:
         """Return the card of a request once it asks whether that is meant."""
-        channel, sign, mark = "C0PROD", SIGNS["asking"], f"#{asked.number}  "
+        channel, sign = "C0PROD", SIGNS["asking"]
+        mark = re.compile(rf"#{asked.number}(  |$)", re.MULTILINE)
 
         def asking() -> list[Message]:
             shown = self.lab.slack.messages(channel)
-            return [m for m in shown if m.wording.startswith(sign) and mark in m.wording]
+            return [m for m in shown if m.wording.startswith(sign) and mark.search(m.wording)]
 
         self.lab.slack.wait(asking, patience, f"the question of #{asked.number}")
         return asking()[0]

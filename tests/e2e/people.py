@@ -219,11 +219,13 @@ class Asked:
         return {e.step: e.state for e in self.events if isinstance(e, StepEnded)}
 
     def _cards(self) -> list[Message]:
-        mark = f"·  #{self.number}  ·"
+        mark = re.compile(rf"·  #{self.number}(  ·|$)", re.MULTILINE)
         slack, found = self.world.lab.slack, []
         for channel in CHANNELS:
             for root in slack.messages(channel):
-                found += [m for m in (root, *root.replies) if m.user == BOT and mark in m.wording]
+                found += [
+                    m for m in (root, *root.replies) if m.user == BOT and mark.search(m.wording)
+                ]
         return found
 
     def _stands(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -70,8 +71,8 @@ def thread(slack: Slack, store: Store, number: int, channels: Collection[str]) -
 
 def cards_of(slack: Slack, channel: str, number: int) -> list[Message]:
     """Return the cards of an operation in a channel, oldest first."""
-    mark = f"·  #{number}  ·"
-    return [m for m in slack.messages(channel) if m.user == BOT and mark in m.wording]
+    mark = re.compile(rf"·  #{number}(  ·|$)", re.MULTILINE)
+    return [m for m in slack.messages(channel) if m.user == BOT and mark.search(m.wording)]
 
 
 def lines(message: Message) -> list[str]:
