@@ -69,6 +69,7 @@ def is_well(world: Several, deploy: Asked, new: str, runs: int) -> None:
     assert deploy.has_card("done", f"prod runs {new[:7]}")
 
 
+@pytest.mark.soak
 def test_a_killed_worker_is_taken_over_by_another_machine(world: Several, commit: Commit) -> None:
     """Its playbook is not to be found there: it has ended by itself, and is played again."""
     begin(world, "one", "two")
