@@ -115,11 +115,15 @@ def roll(job: Job, environment: Environment) -> Progress[None]:
 
 
 class Played:
-    """Playbooks in memory: they report every host, wait where told to, and break where told to."""
+    """Playbooks in memory: they report every host, wait where told to, and break where told to.
+
+    With `lasting` those that do not break last on, once one has broken.
+    """
 
     def __init__(self) -> None:
         self.runs: list[tuple[tuple[str, ...], list[str], Mapping[str, Any]]] = []
         self.hold, self.breaks, self.at_once, self.most = "", "", 0, 0
+        self.lasting = self.broken = False
         self.go, self._lock = threading.Event(), threading.Lock()
 
     def state(self, _place: str) -> str:
@@ -131,18 +135,20 @@ class Played:
         cancelled: Callable[[], str], plays: Sequence[str] = (),
     ) -> Outcome:  # fmt: skip
         names = [host.name for host in hosts]
+        bad = [n for n in names if f"{plays[0]} {n}" == self.breaks]
         with self._lock:
+            self.broken = self.broken or bool(bad)
+            lasts = plays[0] == self.hold or (self.lasting and self.broken and not bad)
             self.runs.append((tuple(plays), names, variables))
             self.at_once += 1
             self.most = max(self.most, self.at_once)
         try:
             tell("progress", StepProgress(plays[0], "at it", 0, len(hosts)))
-            while plays[0] == self.hold and not self.go.wait(0.02):
+            while lasts and not self.go.wait(0.02):
                 if by := cancelled():
                     raise Cancelled(by)
             for name in names:
                 tell(name, HostReport(name, "is ready", plays[0]))
-            bad = [n for n in names if f"{plays[0]} {n}" == self.breaks]
             failures = tuple(Failure(n, plays[0], "it broke") for n in bad)
             return Outcome(not bad, failures, tuple(n for n in names if n not in bad), 0.1, "")
         finally:
@@ -231,7 +237,7 @@ def test_it_is_told_as_one_and_a_worker_drives_one_shard_at_a_time(
 def test_one_that_fails_to_prepare_ends_the_others(
     say: Callable[[str], Operation], store: Store, played: Played
 ):
-    played.breaks = "prepare prodcelery1"
+    played.breaks, played.lasting = "prepare prodcelery1", True
     asked = say("roll prod")
     assert ended(store, asked) == ("failed", Stopped("prodcelery1: it broke"))
     assert played.over("migrate") == [], "nothing that serves was touched"

@@ -11,6 +11,7 @@ import argparse
 import json
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def main() -> None:
         told = lab.described()
         print(json.dumps(told) if options.json else _summary(told), flush=True)
         while True:
-            signal.pause()
+            time.sleep(1)  # signal.pause() would miss a signal that comes just before it
 
 
 def _end(number: int, frame: object) -> None:

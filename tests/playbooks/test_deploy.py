@@ -146,9 +146,13 @@ BAD = [
     ("install", "build the virtualenv", "exit status 1", "kennel-package-that-nobody-made"),
     ("migration", "migrate the database", "exit status 1", "3 notes have no date"),
 ]
+SOAKED = {"exits", "migration"}  # e2e/test_bad_builds.py does them from end to end
 
 
-@pytest.mark.parametrize(("kind", "task", "sentence", "output"), BAD, ids=[b[0] for b in BAD])
+@pytest.mark.parametrize(
+    ("kind", "task", "sentence", "output"),
+    [pytest.param(*bad, id=bad[0], marks=[pytest.mark.soak] * (bad[0] in SOAKED)) for bad in BAD],
+)
 def test_a_bad_build_stops_and_harms_nobody(
     world: World, kind: str, task: str, sentence: str, output: str
 ):

@@ -32,6 +32,7 @@ KEY = b"a key of the house, long enough for anybody"
 NAME = "TWITTER_KEY"
 WEB = ["prodweb1", "prodweb2"]
 ALL = ["prodcelery1", "prodmanager1", *WEB]
+GOOD = "good-key-0123456789"
 ODD = "-first $(id) `id` {{ lookup('pipe','id') }} '\"\\\nsecond = #line\\n 🔑 \t"
 
 
@@ -45,6 +46,7 @@ class World:
     number: int = 100
     typed: dict[str, str] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    known: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.keys = Secrets(self.config, KEY, self.typed.get)
@@ -83,11 +85,26 @@ class World:
             lambda key, event: self.events.append(event), cancelled,
         )  # fmt: skip
 
+    def has(self, value: str) -> int:
+        """Make all hosts have a value; return its version."""
+        if value not in self.known:
+            self.known[value] = self.put(value)
+        if any(value not in self.file(name).read_text() for name in ALL):
+            assert self.play(self.known[value]).ok
+        return self.known[value]
+
     def told(self, kind: type[Event]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
     def file(self, name: str) -> Path:
         return self.lab.machines.host(name).srv / "app/shared/env"
+
+    def read(self, name: str) -> bytes:
+        """The value on a host, as a shell reads it."""
+        line = f'. {self.file(name)}; printf %s. "${NAME}"'
+        said = subprocess.run(["sh", "-c", line], capture_output=True, check=True).stdout
+        assert said.endswith(b"."), name
+        return said[:-1]
 
     def served(self, key: str = NAME) -> dict[str, str | None]:
         """The fingerprint of a key in the process of each web host."""
@@ -102,10 +119,7 @@ class World:
         for name in ALL:
             file = self.file(name)
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
-            said = subprocess.run(
-                ["sh", "-c", f'. {file}; printf %s. "${NAME}"'], capture_output=True, check=True
-            )
-            assert said.stdout == value.encode() + b".", name
+            assert self.read(name) == value.encode(), name
         digest = hashlib.sha256(value.encode()).hexdigest()
         assert self.served() == dict.fromkeys(WEB, digest)
         assert self.lab.fleet.health("prod") == dict.fromkeys(WEB, "healthy")
@@ -165,8 +179,7 @@ def test_once_more_touches_nobody(world: World):
 
 
 def test_a_host_that_is_not_well_with_it_stops_the_roll_and_all_go_back(world: World):
-    good, bad = world.put("good-key-0123456789"), world.put("revoked on prodweb2 é 0123456789")
-    assert world.play(good).ok
+    good, bad = world.has(GOOD), world.put("revoked on prodweb2 é 0123456789")
     with Load(world.lab.balancers["prod"], rate=20) as load:
         outcome = world.play(bad)
         assert not outcome.ok
@@ -179,14 +192,13 @@ def test_a_host_that_is_not_well_with_it_stops_the_roll_and_all_go_back(world: W
         again = world.play(good, packlead_back=True)
     assert again.ok, again
     assert not load.wrong, load.failures
-    world.everywhere("good-key-0123456789")
+    world.everywhere(GOOD)
     said = {report.host for report in world.told(HostReport)}
     assert said == set(WEB), "who never had the new one stays as it is"
 
 
 def test_cancelled_in_the_middle_and_back(world: World):
-    good, new = world.put("good-key-9876543210"), world.put("new-key-0123456789")
-    assert world.play(good).ok
+    good, new = world.has(GOOD), world.put("new-key-0123456789")
     begun: list[bool] = []
 
     def cancelled() -> str:
@@ -200,17 +212,16 @@ def test_cancelled_in_the_middle_and_back(world: World):
         outcome = world.play(good, packlead_back=True)
     assert outcome.ok, outcome
     assert not load.wrong, load.failures
-    world.everywhere("good-key-9876543210")
+    world.everywhere(GOOD)
 
 
 def test_a_key_goes_away(world: World):
-    version = world.put("not-for-long-0123456789")
-    assert world.play(version).ok
-    assert world.play(0).ok
-    for name in ALL:
-        assert NAME not in world.file(name).read_text()
-    assert world.play(version).ok
-    world.everywhere("not-for-long-0123456789")
+    version, some = world.has(GOOD), world.hosts("prodweb1", "prodmanager1")
+    assert world.play(0, some).ok
+    for host in some:
+        assert NAME not in world.file(host.name).read_text()
+    assert world.play(version, some).ok
+    world.everywhere(GOOD)
 
 
 def test_an_older_operation_is_refused_and_a_version_that_is_not_there_is_named(world: World):
@@ -243,7 +254,7 @@ def test_the_value_is_in_no_process_list(world: World):
             seen.extend(str(f) for f in files if f.is_file() and value.encode() in read(f))
         return ""
 
-    assert world.play(version, cancelled=look).ok
+    assert world.play(version, world.hosts("prodweb1", "prodmanager1"), cancelled=look).ok
     # What the application itself was given is its own: gunicorn keeps its environment in memory.
     assert not seen
 
@@ -259,7 +270,8 @@ def test_from_secrets_manager_as_well(world: World):
     told = {**world.config.model_dump(), "secrets": {"store": "secretsmanager"}}
     keys = Secrets(Config.model_validate(told), KEY, {"one": ODD}.get)
     version = keys.put("prod", NAME, "one", "ada").version
-    where = {"store": "secretsmanager", "path": "/app/prod"}
-    assert world.play(version, packlead_secrets=where).ok
-    world.everywhere(ODD)
+    where, some = {"store": "secretsmanager", "path": "/app/prod"}, ["prodweb1", "prodmanager1"]
+    assert world.play(version, world.hosts(*some), packlead_secrets=where).ok
+    for name in some:
+        assert world.read(name) == ODD.encode()
     world.left_nowhere(ODD)

@@ -26,6 +26,8 @@ PrintMotd no
 PrintLastLog no
 # the default key exchange takes longer than everything else at a login
 KexAlgorithms curve25519-sha256
+# a bash that is not the first reads no .bashrc: that of whoever runs the lab may take a second
+SetEnv SHLVL=1
 MaxStartups 200
 MaxSessions 200
 Subsystem sftp internal-sftp
