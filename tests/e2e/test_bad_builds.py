@@ -15,7 +15,13 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "task", "output"), BAD, ids=[bad[0] for bad in BAD])
+@pytest.mark.parametrize(
+    ("kind", "task", "output"),
+    [
+        pytest.param(*bad, id=bad[0], marks=[pytest.mark.soak] * (bad[0] == "migration"))
+        for bad in BAD
+    ],
+)
 def test_a_bad_build_stops_and_harms_nobody(
     world: World, ada: Person, kind: str, task: str, output: str
 ):

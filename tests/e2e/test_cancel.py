@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.e2e.people import Asked, Person
 from tests.e2e.world import World, until
 from tests.lab.load import Load
@@ -55,6 +57,7 @@ def test_by_the_button_while_a_host_is_out(
     after.has_card("cancelled by bob", "before it began")
 
 
+@pytest.mark.soak
 def test_by_a_command_and_then_once_more(world: World, ada: Person, commit: Commit):
     branch, new = commit()
     old = world.hosts.commits(ENVIRONMENT)

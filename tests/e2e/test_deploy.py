@@ -60,27 +60,20 @@ def test_a_deploy_from_the_slash_command_to_the_end(world: World, ada: Person):
     assert f"({short}, master) by ada, healthy" in told
 
 
-def test_a_deploy_by_a_mention_in_a_thread(world: World, ada: Person, commit: Commit):
-    branch, new = commit()
-    world.lab.slack.say("U0BOB", "C0PUPPY", "shall we show them the new one?")
-    root = world.lab.slack.messages("C0PUPPY")[-1]
-    deploy = ada.says(f"deploy puppystream {branch}", "C0PUPPY", thread=root.ts)
-    deploy.ends("done").is_followed_up().is_told_in_full()
-    world.hosts.run(new, "puppystream")
-    card = deploy.has_card("done", f"puppystream runs {new[:7]} on 2 hosts")
-    assert card.thread_ts == root.ts, "the card is in the thread in which it was asked"
-    deploy.has_said("the plan", f"puppystreamweb2 serves {new[:7]}", "of puppystreamweb1 is there")
-    deploy.is_said_once()
-
-
-def test_only_one_type(world: World, ada: Person, commit: Commit):
+def test_only_one_type_by_a_mention_in_a_thread(world: World, ada: Person, commit: Commit):
     branch, new = commit()
     before = world.hosts.commits("prod")
-    deploy = ada.says(f"/deploy prod {branch} --only celery")
+    world.lab.slack.say("U0BOB", "C0PROD", "may the workers have the new one?")
+    root = world.lab.slack.messages("C0PROD")[-1]
+    deploy = ada.says(f"deploy prod {branch} --only celery", thread=root.ts)
     deploy.ends("done").is_followed_up().is_told_in_full()
     assert world.hosts.commits("prod") == before | {"prodcelery1": new}
-    deploy.has_card("done", f"prod runs {new[:7]} on 1 host")
-    deploy.has_said("order: prodcelery1", f"prodcelery1 runs {new[:7]}", "image of prodcelery1")
+    card = deploy.has_card("done", f"prod runs {new[:7]} on 1 host")
+    assert card.thread_ts == root.ts, "the card is in the thread in which it was asked"
+    deploy.has_said(
+        "the plan", "order: prodcelery1", f"prodcelery1 runs {new[:7]}", "image of prodcelery1"
+    )
+    deploy.is_said_once()
 
 
 def test_a_dry_run_changes_nothing(world: World, ada: Person, commit: Commit):

@@ -150,6 +150,7 @@ def test_what_cannot_come_back_is_refused_and_changes_nothing(world: World, ada:
     assert world.store.locks.of(ENVIRONMENT) is None
 
 
+@pytest.mark.soak
 def test_a_restart_loses_no_request(world: World, ada: Person):
     live = world.hosts.commits(ENVIRONMENT)
     with Load(world.lab.balancers[ENVIRONMENT], rate=20) as load:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.e2e.people import Asked, Person
 from tests.e2e.world import World, until
 from tests.lab.load import Load
@@ -27,6 +29,7 @@ def came_through(world: World, deploy: Asked, new: str) -> None:
     world.is_at_rest(deploy.number)
 
 
+@pytest.mark.soak
 def test_killed_while_hosts_are_prepared(world: World, ada: Person, commit: Commit):
     branch, new = commit()
     with Load(world.lab.balancers["prod"], rate=20) as load:

@@ -146,7 +146,11 @@ BAD = [
     ("install", "build the virtualenv", "exit status 1", "kennel-package-that-nobody-made"),
     ("migration", "migrate the database", "exit status 1", "3 notes have no date"),
 ]
-SOAKED = {"exits", "migration"}  # e2e/test_bad_builds.py does them from end to end
+SOAKED = {
+    "exits",
+    "hangs",
+    "install",
+}  # the first is done from end to end in e2e/test_bad_builds.py
 
 
 @pytest.mark.parametrize(
@@ -174,6 +178,7 @@ def test_a_bad_build_stops_and_harms_nobody(
     assert "prodweb2" not in {e.host for e in world.told(Output) if "switch" in e.task}
 
 
+@pytest.mark.soak  # e2e/test_survival.py kills a whole bot
 def test_a_deploy_goes_on_without_the_bot(world: World):
     commit = world.lab.git.commits[-2]
     world.number += 1
