@@ -113,7 +113,11 @@ def in_memory() -> list[Path]:
 
 def found(world: World, values: list[str]) -> list[str]:
     """Say where a value is, that must be nowhere but on the hosts and in AWS."""
-    hearts = [heart(value) for value in values]
+    return swept(world, [heart(value) for value in values])
+
+
+def swept(world: World, words: list[bytes]) -> list[str]:
+    """Say where one of these stands in what the bot keeps, logs and says."""
     data = Path(world.config.data)
     files = [f for f in data.rglob("*") if f.is_file()]
     files += [*in_memory(), world.bot.log]
@@ -126,7 +130,7 @@ def found(world: World, values: list[str]) -> list[str]:
     return [
         f"{word.decode()} in {where}"
         for where, held in places.items()
-        for word in hearts
+        for word in words
         if word in held
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.e2e.canaries import swept
 from tests.e2e.people import Person
 from tests.e2e.world import World
 from tests.lab.load import Load
@@ -18,6 +19,8 @@ def test_a_deploy_from_the_slash_command_to_the_end(world: World, ada: Person):
         deploy = ada.says("/deploy prod master")
         deploy.has_card("running", f"deploy {short} (master) to prod, 4 hosts")
         assert [b.label for b in deploy.card.buttons] == ["Cancel"]
+        deploy.has_said("prodweb1 serves")
+        assert swept(world, own_secrets(world)) == [], "while the playbook runs"
         deploy.ends("done")
     assert not load.wrong, load.failures
     world.hosts.run(new, "prod")
@@ -51,6 +54,7 @@ def test_a_deploy_from_the_slash_command_to_the_end(world: World, ada: Person):
     deploy.is_said_once()
     assert world.begun_of(deploy.number) == [world.runs_of(deploy.number)[0].name]
     world.is_at_rest(deploy.number)
+    assert swept(world, own_secrets(world)) == []
 
     told = ada.says("/status prod").is_told("prodweb2", "prodmanager1")
     for name in world.hosts.names("prod"):
@@ -58,6 +62,13 @@ def test_a_deploy_from_the_slash_command_to_the_end(world: World, ada: Person):
         assert short in line, line
         assert ("healthy" in line) == ("web" in name), line
     assert f"({short}, master) by ada, healthy" in told
+
+
+def own_secrets(world: World) -> list[bytes]:
+    slack, env = world.lab.slack, world.lab.env
+    own = [slack.bot_token, slack.app_token, slack.signing_secret, env["AWS_SECRET_ACCESS_KEY"]]
+    assert all(len(secret) > 8 for secret in own), "they can be told from other text"
+    return [secret.encode() for secret in own]
 
 
 def test_only_one_type_by_a_mention_in_a_thread(world: World, ada: Person, commit: Commit):

@@ -7,18 +7,23 @@ Started detached, by its path: it needs nothing of the bot's, and is there at on
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import shutil
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 TOLD = {"msg", "output", "said", "packlead_say", "packlead_ok", "stdout", "stderr", "module_stdout",
         "module_stderr", "unreachable", "skipped", "exception"}  # fmt: skip
 LIMIT = 8000  # characters of one text
+IDENT = "run"  # of what ansible-runner writes
 
 
 def main(
@@ -36,15 +41,28 @@ def main(
     import ansible_runner  # here, since the bot only wants to know where this file is
 
     try:
-        ended = ansible_runner.run(
-            private_data_dir=folder, playbook=playbook, inventory=inventory, extravars=variables,
-            suppress_env_files=True, quiet=True, forks=int(forks), event_handler=handle,
-            settings={"pexpect_timeout": 1}, cancel_callback=lambda: False, tags=tags or None,
-        )  # fmt: skip
+        with unnamed_environment(Path(folder)):
+            ended = ansible_runner.run(
+                private_data_dir=folder, ident=IDENT, playbook=playbook, inventory=inventory,
+                extravars=variables, suppress_env_files=True, quiet=True, forks=int(forks),
+                event_handler=handle, settings={"pexpect_timeout": 1},
+                cancel_callback=lambda: False, tags=tags or None,
+            )  # fmt: skip
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # the bot may not be there to do it
         out.end()
     return int(ended.rc)
+
+
+@contextlib.contextmanager
+def unnamed_environment(folder: Path) -> Iterator[None]:
+    """Have ansible-runner write what it starts, with its whole environment, into a file that has no
+    name and so no reader: the credentials of AWS are in it."""
+    made = folder / "artifacts" / IDENT
+    made.mkdir(mode=0o700, parents=True)
+    with tempfile.TemporaryFile(dir=folder) as unnamed:
+        (made / "command").symlink_to(f"/dev/fd/{unnamed.fileno()}")
+        yield
 
 
 class Out:

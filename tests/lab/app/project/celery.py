@@ -19,7 +19,7 @@ app.conf.update(
         "data_folder_in": str(FOLDER / "messages"),
         "data_folder_out": str(FOLDER / "messages"),
         "control_folder": str(FOLDER / "control"),
-        "polling_interval": 0.2,  # seconds; with a whole one it hears a second later that it shall end
+        "polling_interval": 0.2,  # seconds; by default it hears a second later that it shall end
     },
     broker_connection_retry_on_startup=True,
     task_ignore_result=True,
