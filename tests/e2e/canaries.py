@@ -22,12 +22,12 @@ ODD = (
     '"{}"',
     "'{}'",
     "{}\nsecond line\n\n  third",
-    "{{{{ {} }}}}",
-    "{{{{ lookup('pipe', 'echo {}') }}}}",
-    "{{% raw %}}{}",
+    "{{ {} }}",
+    "{{ lookup('pipe', 'echo {}') }}",
+    "{% raw %}{}",
     "$({})",
     "`{}`",
-    "${{{}}} $HOME",
+    "${{}} $HOME",
     "-{}",
     "--{} -x",
     "#{}#",
@@ -52,19 +52,12 @@ def canaries(count: int, seed: int = 7) -> Iterator[str]:
     chance = random.Random(seed)
     for number in range(count):
         word = f"canary{number:02}x{chance.getrandbits(64):016x}"
-        yield (
-            ODD[number % len(ODD)]
-            .replace("{{", "\0")
-            .replace("}}", "\1")
-            .replace("{}", word)
-            .replace("\0", "{{")
-            .replace("\1", "}}")
-        )
+        yield ODD[number % len(ODD)].replace("{}", word)
 
 
 def heart(value: str) -> bytes:
     """Return the word of a value by which it is found in any quoting."""
-    at = value.find("canary")
+    at = value.index("canary")
     return value[at : at + 25].encode()
 
 
