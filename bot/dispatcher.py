@@ -172,9 +172,7 @@ class Dispatcher:
             environment=call.environment,
             person=speaker.name,
             front=request.who.front,
-            audience={**request.audience, "direct": True}
-            if call.command.direct
-            else request.audience,
+            audience=self._audience(call, speaker, request),
             exclusive=call.exclusive,
             value=value,
             takes_over=call.command.takes_over and self._may_stop(call, speaker),
@@ -234,6 +232,17 @@ class Dispatcher:
 
         forced = call.arguments.get("force") is not None and environment.force and may("force")
         return environment.approval == "none" or forced or may("cancel")
+
+    def _audience(self, call: Call, speaker: Speaker, request: Request) -> Mapping[str, Any]:
+        """Return where it is told: what takes an environment from a terminal is seen by all."""
+        if call.command.direct:
+            return {**request.audience, "direct": True}
+        if request.who.front != "terminal" or not call.exclusive or not call.environment:
+            return request.audience
+        person = self.config.people.get(speaker.name)
+        channel = self.config.environments[call.environment].channel
+        user = person.slack if person else ""
+        return {"kind": "slack", "channel": channel, "public": True, "user": user}
 
     def _answer(self, call: Call, speaker: Speaker, request: Request) -> Reply:
         operation = Operation(

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+
 from bot.alive import living
 from bot.config import load
 from bot.store import Store
@@ -179,8 +181,11 @@ def spans(run: Path) -> Iterator[tuple[float, float]]:
         yield min(times), max(times)
 
 
-def several(lab: Lab, url: str, lease: float) -> Several:
-    """Return the world; no machine is in it yet."""
+def several(lab: Lab, url: str, lease: float, first: int = 1) -> Several:
+    """Return the world; no machine is in it yet. Its operations are numbered from `first`: hosts
+    that knew another database refuse what is older than they remember."""
     store = Store(url, patience=30, key=KEY.encode())
+    with psycopg.connect(url) as connection:
+        connection.execute(f"ALTER SEQUENCE operations_number_seq RESTART WITH {first:d}")
     nobody: Bot = None  # type: ignore[assignment] - there are machines instead
     return Several(lab, load(lab.config), store, nobody, url=url, lease=lease)

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 
@@ -20,6 +20,7 @@ from tests.lab.lab import Lab
 from tests.lab.postgres import Postgres, missing
 
 LEASE = 3.0
+HUNDREDS = count(1, 100)
 Commit = Callable[[], tuple[str, str]]
 
 
@@ -35,7 +36,7 @@ def server() -> Iterator[Postgres]:
 def world(lab: Lab, server: Postgres) -> Iterator[Several]:
     """A database of its own, and no machine yet; after the test all serve, and nobody works."""
     lab.slack.install(json.loads(Packlead(lab.env, "manifest").ends(0).out))
-    world = several(lab, server.database(), LEASE)
+    world = several(lab, server.database(), LEASE, first=next(HUNDREDS))
     refused = len(lab.slack.refused)
     try:
         yield world
