@@ -58,7 +58,7 @@ def test_ten_thousand_lines_are_understood_or_answered(rules, line):
     try:
         call = parse(line, KNOWN, rules)
     except BotError as error:
-        inert(str(error))
+        inert(str(error), line)
         return
     said = normalise(line)
     assert call.command.name in said.lower()
@@ -73,15 +73,15 @@ def test_ten_thousand_names_that_git_takes_are_inert_or_refused(rules, ref):
     try:
         read = parse(f"deploy prod {ref}", KNOWN, rules).arguments["ref"]
     except Misunderstood as error:
-        inert(str(error))
+        inert(str(error), ref)
         return
     assert REF.fullmatch(read) and not set(read) & set("$`{}()<>|;&!'\"\\*?~ \t\n"), read
     assert not read.startswith("-")
 
 
-def inert(said: str) -> None:
+def inert(said: str, typed: str) -> None:
     """Nothing of it may be alive in Slack: no mention, no link, no markup."""
-    assert "Traceback" not in said
+    assert "Traceback (" not in said or "Traceback (" in typed
     for shown in _strings(cards.answer(said)):
         assert not re.search(r"<(!|@|#|https?:)", shown), shown
 
