@@ -68,6 +68,11 @@ class Reply:
     wanted: Wanted | None = None
 
 
+def public(channel: str, user: str = "") -> dict[str, Any]:
+    """Return a channel as audience, for what was not asked there; `user`: who asked, in Slack."""
+    return {"kind": "slack", "channel": channel, "public": True, "user": user}
+
+
 class Dispatcher:
     """Turns requests into operations, or says why not."""
 
@@ -122,7 +127,7 @@ class Dispatcher:
         self.store.submit(
             id, line=f"tell {environment} {said}", command="tell", environment=environment,
             person=person[:80], front=front,
-            audience={"kind": "slack", "channel": channel, "public": True, "user": ""},
+            audience=public(channel),
         )  # fmt: skip
 
     def _authorise(self, call: Call, speaker: Speaker, request: Request) -> None:
@@ -241,8 +246,7 @@ class Dispatcher:
             return request.audience
         person = self.config.people.get(speaker.name)
         channel = self.config.environments[call.environment].channel
-        user = person.slack if person else ""
-        return {"kind": "slack", "channel": channel, "public": True, "user": user}
+        return public(channel, person.slack if person else "")
 
     def _answer(self, call: Call, speaker: Speaker, request: Request) -> Reply:
         operation = Operation(

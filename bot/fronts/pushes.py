@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from aiohttp import web
 
 from bot.config import Config
-from bot.dispatcher import Dispatcher, Reply, Request
+from bot.dispatcher import Dispatcher, Reply, Request, public
 from bot.people import Who
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,7 @@ class Pushes:
     def _ask(self, id: str, environment: str, ref: str, who: Who, by: str) -> Reply | None:
         channel = self.config.environments[environment].channel
         person = self.config.people.get(who.name)
-        audience = {"kind": "slack", "channel": channel, "public": True, "user": ""}
-        if person:
-            audience["user"] = person.slack
+        audience = public(channel, person.slack if person else "")
         reply = self.dispatcher.ask(Request(id, f"deploy {environment} {ref}", who, audience))
         if not reply.ok:
             try:
