@@ -8,6 +8,7 @@ packlead audit verify | export       who did what, and that nobody changed it si
 packlead check                       what would stop a start, all of it at once
 packlead manifest                    the Slack app's manifest, as JSON
 packlead token prod master           a token with which POST /deploys takes one deploy
+packlead number-from 313             the next operation's number, where the database is a new one
 """
 
 from __future__ import annotations
@@ -256,6 +257,15 @@ def token(house: House, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def number(house: House, arguments: argparse.Namespace) -> int:
+    """Go on with a number that the hosts, who remember another database, do not refuse."""
+    from bot.numbers import number_from
+
+    number_from(house.store(), arguments.first)
+    print(f"the next operation is #{arguments.first}")
+    return 0
+
+
 def _beside(house: House, front: Callable[[Dispatcher, Store, Callable[[], bool]], int]) -> int:
     """Do something in this terminal; where no worker lives on this database, be one meanwhile."""
     from bot.alive import worker_lives
@@ -386,6 +396,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     kept = parts.add_parser("audit")
     kept.add_argument("what", choices=("verify", "export"))
     kept.set_defaults(do=audit)
+    counted = parts.add_parser("number-from")
+    counted.add_argument("first", type=int)
+    counted.set_defaults(do=number)
     made = parts.add_parser("manifest")
     made.add_argument("--url", default="", help="public https address, where signed HTTP is used")
     made.set_defaults(do=manifest)

@@ -457,7 +457,9 @@ class Host:
             return
         if mine[0] < newest[0]:
             newer = state.get("operation") or state["epoch"]
-            raise Stop(f"a newer operation, {newer}, was on this host since: this one is too late")
+            text = f"a newer operation, {newer}, was on this host since: this one is too late"
+            next_one = f"packlead number-from {newest[0] + 1}"
+            raise Stop(f"{text}. Where Packlead's database is a new one, say: {next_one}")
         if mine < newest:
             raise Stop("another worker has taken this operation over since: this step is too late")
         over = mine <= order(state, "ended", "ended_turn")

@@ -17,10 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psycopg
-
 from bot.alive import living
 from bot.config import load
+from bot.numbers import number_from
 from bot.store import Store
 from tests.e2e.process import READY, ROOT, Bot
 from tests.e2e.world import World, processes, read, until
@@ -185,7 +184,7 @@ def several(lab: Lab, url: str, lease: float, first: int = 1) -> Several:
     """Return the world; no machine is in it yet. Its operations are numbered from `first`: hosts
     that knew another database refuse what is older than they remember."""
     store = Store(url, patience=30, key=KEY.encode())
-    with psycopg.connect(url) as connection:
-        connection.execute(f"ALTER SEQUENCE operations_number_seq RESTART WITH {first:d}")
+    if first > 1:
+        number_from(store, first)
     nobody: Bot = None  # type: ignore[assignment] - there are machines instead
     return Several(lab, load(lab.config), store, nobody, url=url, lease=lease)

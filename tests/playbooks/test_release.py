@@ -196,7 +196,10 @@ def test_an_older_operation_is_refused(host: Host):
     host.take("fetch", commit=commit, release=2, epoch=9, operation="op-9")
     told = host.take("fetch", commit=commit, release=3)
     assert told["failed"]
-    assert told["msg"] == "a newer operation, op-9, was on this host since: this one is too late"
+    assert told["msg"] == (
+        "a newer operation, op-9, was on this host since: this one is too late. "
+        "Where Packlead's database is a new one, say: packlead number-from 10"
+    )
 
 
 def test_clean_keeps_the_newest_and_what_is_live(host: Host):
