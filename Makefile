@@ -17,7 +17,7 @@ demo: setup
 	$(BIN)/python -m tests.lab demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not soak"
 
 lint: setup
 	$(BIN)/ruff check .

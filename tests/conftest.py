@@ -31,6 +31,9 @@ LONG = ("e2e", "playbooks")  # folders whose files take longest
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, so that those who work at them in parallel end together."""
     items.sort(key=lambda item: item.path.parent.name not in LONG)
+    for item in items:
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.timeout(3600))
 
 
 @pytest.fixture

@@ -99,9 +99,13 @@ class Watch:
 
 
 def in_memory() -> list[Path]:
-    """Return the files of runs on tmpfs; whole folders of them go while one looks."""
+    """Return the files of runs on tmpfs; whole folders of them go while one looks.
+
+    Only plain ones: a link to /dev/fd/5 is another file to each who opens it, and may never end.
+    """
     walks = [os.walk(place) for place in Path("/dev/shm").glob("packlead*")]
-    return [Path(folder, name) for walk in walks for folder, _, names in walk for name in names]
+    found = [Path(folder, name) for walk in walks for folder, _, names in walk for name in names]
+    return [file for file in found if file.is_file() and not file.is_symlink()]
 
 
 def found(world: World, values: list[str]) -> list[str]:
