@@ -69,7 +69,9 @@ class Postgres:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._leash:
+        if self._leash and self._leash.alive:
+            with contextlib.suppress(OSError):  # it may not have come up
+                self.end()
             self._leash.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._range.free()
