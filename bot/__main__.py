@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import key, masking
+from bot.argv import command_line
 from bot.command import find
 from bot.config import Config, load
 from bot.database import WAIT
@@ -49,9 +50,9 @@ HURRY = 0.8
 
 def main(argv: list[str] | None = None) -> int:
     """Do what the command line says; returns the exit status."""
-    arguments = _arguments(argv)
+    arguments = command_line(__doc__ or "").parse_args(argv)
     try:
-        return int(arguments.do(House(), arguments))
+        return VERBS[arguments.verb](House(), arguments)
     except BotError as error:
         print(f"packlead: {error}", file=sys.stderr)
         return 1
@@ -364,46 +365,19 @@ async def _serve(
     await watching
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="packlead",
-        description=(__doc__ or "").partition("\n\n")[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(do=up)
-    parts = parser.add_subparsers(metavar="")
-    for name, do in (
-        ("up", up),
-        ("web", web),
-        ("worker", worker),
-        ("clock", clock),
-        ("check", check),
-    ):
-        parts.add_parser(name).set_defaults(do=do)
-    said = parts.add_parser("run")
-    said.add_argument("line", nargs=argparse.REMAINDER, help="what to say, as in Slack")
-    said.set_defaults(do=run)
-    opened = parts.add_parser("shell")
-    opened.add_argument("environment")
-    opened.add_argument("--reason", default="", help="what it is for; asked where it is not given")
-    opened.set_defaults(do=shell)
-    signed = parts.add_parser("token")
-    signed.add_argument("environment")
-    signed.add_argument("ref", nargs="?", default="", help="the environment's own branch")
-    signed.add_argument("--as", dest="person", default="", help="a person of the config; or: you")
-    signed.add_argument("--for", dest="for_", default="10m", help="how long it is good, 10m")
-    signed.set_defaults(do=token)
-    kept = parts.add_parser("audit")
-    kept.add_argument("what", choices=("verify", "export"))
-    kept.set_defaults(do=audit)
-    counted = parts.add_parser("number-from")
-    counted.add_argument("first", type=int)
-    counted.set_defaults(do=number)
-    made = parts.add_parser("manifest")
-    made.add_argument("--url", default="", help="public https address, where signed HTTP is used")
-    made.set_defaults(do=manifest)
-    return parser.parse_args(argv)
-
+VERBS: dict[str, Callable[[House, argparse.Namespace], int]] = {
+    "up": up,
+    "web": web,
+    "worker": worker,
+    "clock": clock,
+    "run": run,
+    "shell": shell,
+    "audit": audit,
+    "check": check,
+    "manifest": manifest,
+    "token": token,
+    "number-from": number,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

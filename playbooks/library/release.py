@@ -479,6 +479,11 @@ class Services:
     def __init__(self, arguments, host):
         self.a, self.host, self.names = arguments, host, arguments.get("services") or []
         self.supervisor = arguments.get("manager") == "supervisor"
+        # A group, of all processes of that program; and while supervisord waits for one process by
+        # its own name it uses up a processor.
+        self.all = [
+            name if ":" in name or not self.supervisor else f"{name}:*" for name in self.names
+        ]
 
     def restart(self):
         """Restart them gracefully: what they are answering, they answer to the end."""
@@ -486,7 +491,7 @@ class Services:
             return ""
         patience = float(self.a["drain_timeout"]) + 60
         try:
-            return self._manage("restart", *self.names, timeout=patience, check=True)
+            return self._manage("restart", *self.all, timeout=patience, check=True)
         except Stop as stop:
             # supervisorctl complains about a service that did not run before, and starts it.
             if all(state in UP for state, _ in self.states()):
@@ -499,12 +504,12 @@ class Services:
         if not self.names:
             return ""
         patience = float(self.a["drain_timeout"]) + 60
-        return self._manage("stop", *self.names, timeout=patience)
+        return self._manage("stop", *self.all, timeout=patience)
 
     def states(self):
         """Return state and process of every service."""
         if self.supervisor:
-            said = self._manage("status", *self.names)
+            said = self._manage("status", *self.all)
             found = re.findall(r"^\S+ +([A-Z]+)(?: +pid (\d+))?", said, re.MULTILINE)
         else:
             said = self._manage("show", "-p", "ActiveState", "-p", "MainPID", *self.names)
@@ -524,7 +529,7 @@ class Services:
             self._manage("kill", "--signal=SIGKILL", *self.names)
             return
         pids = [int(pid) for _, pid in self.states() if pid]
-        stop = self.host.begin([*shlex.split(self.a["supervisorctl"]), "stop", *self.names])
+        stop = self.host.begin([*shlex.split(self.a["supervisorctl"]), "stop", *self.all])
         end = time.time() + 5
         while time.time() < end and stop.poll() is None:
             if any(state == "STOPPING" for state, _ in self.states()):

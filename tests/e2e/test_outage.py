@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 
@@ -10,7 +9,6 @@ from tests.e2e.people import Person
 from tests.e2e.world import World, until
 
 OUTAGE = 15.0  # seconds at least; the minute of a real one would show nothing more
-BEYOND = 8.0  # seconds that an operation may take besides its playbook
 
 
 def test_slack_answers_429_and_503(
@@ -37,8 +35,3 @@ def test_slack_answers_429_and_503(
         f"prod runs {new[:7]} on 4 hosts", "of prodweb1 is there",
     )  # fmt: skip
     deploy.is_said_once()
-    [run] = world.runs_of(deploy.number)
-    told = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
-    playbook = max(line["at"] for line in told) - min(line["at"] for line in told)
-    beyond = deploy.seconds() - playbook
-    assert beyond < BEYOND, f"{beyond:.1f} s beyond the {playbook:.1f} s of its playbook"
