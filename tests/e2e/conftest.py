@@ -39,13 +39,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # an idle lab and its bot would slow down what comes after
 def lab() -> Iterator[Lab]:
     with Lab(config=CONFIG) as lab:
         yield lab
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def house(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with living_in(lab, tmp_path_factory.mktemp("bot")) as world:
         yield world

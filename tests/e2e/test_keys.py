@@ -46,20 +46,19 @@ def types(person: Person, line: str, channel: str = "C0PROD", **values: object) 
 
 
 def test_a_key_is_rotated_in_a_form_and_seen_by_nobody(world: World, ada: Person, key: str):
-    values = [*canaries(6)][3:5]
+    value = [*canaries(6)][5]  # a template in a template; the soak takes all forms
     with (
-        Watch([heart(v) for v in values]) as watch,
+        Watch([heart(value)]) as watch,
         Load(world.lab.balancers["prod"], rate=20) as load,
     ):
-        for value in values:
-            asked = types(ada, f"/rotate-key {key} prod", value=value).ends("done")
-            everywhere(world, "prod", key, value)
-            asked.is_told_in_full()
-            asked.has_card("done", f"{key} of prod is version", "by ada, fingerprint")
-            asked.has_said(f"prodweb1 has {key} version", f"prodweb2 has {key} version")
+        asked = types(ada, f"/rotate-key {key} prod", value=value).ends("done")
+        everywhere(world, "prod", key, value)
+        asked.is_told_in_full()
+        asked.has_card("done", f"{key} of prod is version", "by ada, fingerprint")
+        asked.has_said(f"prodweb1 has {key} version", f"prodweb2 has {key} version")
     assert not load.wrong, load.failures
     assert not watch.seen
-    assert not found(world, values)
+    assert not found(world, [value])
 
 
 @pytest.mark.soak

@@ -16,7 +16,7 @@ def test_slack_answers_429_and_503(
 ):
     branch, new = commit()
     slack = world.lab.slack
-    deploy = ada.says(f"/deploy prod {branch}")
+    deploy = ada.says(f"/deploy puppystream {branch}", "C0PUPPY")
     deploy.is_said_so_far()
     began = time.monotonic()
     first = slack.fault("*", "503", seconds=OUTAGE / 2)
@@ -28,10 +28,10 @@ def test_slack_answers_429_and_503(
     assert first.count and then.count, "Slack was asked, and said no in both ways"
 
     deploy.is_followed_up().is_told_in_full(60)
-    world.hosts.run(new, "prod")
-    deploy.has_card("done", f"prod runs {new[:7]} on 4 hosts")
+    world.hosts.run(new, "puppystream")
+    deploy.has_card("done", f"puppystream runs {new[:7]} on 2 hosts")
     deploy.has_said(
-        "the plan", f"prodweb1 serves {new[:7]}", f"prodweb2 serves {new[:7]}",
-        f"prod runs {new[:7]} on 4 hosts", "of prodweb1 is there",
+        "the plan", f"puppystreamweb1 serves {new[:7]}", f"puppystreamweb2 serves {new[:7]}",
+        f"puppystream runs {new[:7]} on 2 hosts", "of puppystreamweb1 is there",
     )  # fmt: skip
     deploy.is_said_once()

@@ -220,6 +220,8 @@ def measure(minutes: float) -> Iterator[Figure]:
         lost, again, busy = outage.lost, outage.again, outage.busy
         pace, of = outage.pace(), f"{len(states)} operations"
     tracebacks = log.count("Traceback")
+    if tracebacks:
+        print(log[max(0, log.index("Traceback") - 500) :][:6000])
     print(*outage.wrong, *refused, sep="\n")
     yield Figure("e. Slack was away", f"{outage.away / 60:.1f} min", f"≥ {minutes:g} min")
     bad = sum(state != "done" for state in states)

@@ -21,6 +21,7 @@ from tests.e2e.people import Person
 from tests.e2e.process import Packlead
 from tests.e2e.several import Machine, Several, several, spans
 from tests.e2e.world import until
+from tests.lab.aws import PEEK
 from tests.lab.invariants import Capacity
 from tests.lab.lab import Lab
 from tests.lab.postgres import Postgres
@@ -30,7 +31,8 @@ EVERY = 2.0  # seconds between two kills
 WORKERS = 3
 MARGIN = 0.02  # seconds by which the lines of two runs may be late
 ENVIRONMENTS = ("prod", "puppystream", "qa", "demo")
-ROTATE = "/rotate-key TWITTER_KEY {} --generate"
+KEY = "TWITTER_KEY"
+ROTATE = f"/rotate-key {KEY} {{}} --generate"
 LINES = ("/deploy {} master", "/restart {}", "/deploy {} master", ROTATE)
 CONFIG = {"types": {"web": {"health_timeout": 10}}}
 
@@ -93,6 +95,10 @@ def measure(operations: int, seed: int, minutes: float) -> Iterator[Figure]:
     with Postgres() as server, Lab(fleet=fleet, config=CONFIG) as lab:
         lab.slack.install(json.loads(Packlead(lab.env, "manifest").ends(0).out))
         world = several(lab, server.database(), LEASE)
+        for name in ENVIRONMENTS:  # a key that is new would be asked about
+            lab.aws.client("ssm", PEEK).put_parameter(
+                Name=f"/app/{name}/{KEY}", Value="first-of-all", Type="SecureString"
+            )
         try:
             world.machine("front").start("web")
             asked: list[int] = []
