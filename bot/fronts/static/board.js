@@ -2,14 +2,19 @@
 import { forgetPass, tick } from "./common.js";
 
 const PAUSE = 1000, ANYWAY = 30000;
-let fetching = false, again = false, last = 0, seen = "";
+let fetching = false, again = false, pressed = false, last = 0, seen = "";
+
+// What is replaced between the press of a button and its release is not clicked.
+for (const [name, is] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false]]) addEventListener(name, () => { pressed = is; }, true);
 
 async function refresh() {
   if (fetching) { again = true; return; }
   fetching = true;
   try {
     const answer = await fetch("/", { headers: { Accept: "text/html" } });
-    if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    const page = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (pressed) again = true;
+    else if (page) take(page);
     said(answer.ok ? "as of" : "this link has expired; last seen");
   } catch {
     said("not reached; last seen");
