@@ -40,23 +40,37 @@ class Expired(Lost):
     """The run was ended, since nobody had touched it for a lease."""
 
 
-def start(directory: Path, argv: Sequence[str], env: Mapping[str, str], lease: float = 0) -> bool:
+def start(
+    directory: Path,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    lease: float = 0,
+    before: Callable[[], object] = lambda: None,
+) -> bool:
     """Start a program; False where it runs or has ended already, so that one only needs to wait.
 
     `env` is its whole environment. With a `lease` it is ended when nobody has waited for it for
-    that many seconds. Raises Lost where it was begun earlier and has vanished. Where the disk is
-    full it begins when there is room.
+    that many seconds. `before` makes what it needs, while nobody else can start it. Raises Lost
+    where it was begun earlier and has vanished. Where the disk is full it begins when there is
+    room.
     """
-    return supervisor.patient(lambda: _start(directory, argv, env, lease))
+    return supervisor.patient(lambda: _start(directory, argv, env, lease, before))
 
 
-def _start(directory: Path, argv: Sequence[str], env: Mapping[str, str], lease: float) -> bool:
+def _start(
+    directory: Path,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    lease: float,
+    before: Callable[[], object],
+) -> bool:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(directory) as lock:
         if lock is None or (directory / "code").exists():
             return False
         if (directory / "begun").exists():
             raise _lost(directory)
+        before()
         supervisor.touch(directory / "alive")
         with supervisor.opened(directory / "stderr") as told:
             # The supervisor inherits the lock itself: there is no moment in which nobody holds it.

@@ -195,3 +195,20 @@ def test_what_nobody_looks_after_has_expired_and_knows_it(tmp_path: Path):
     until(lambda: detached.state(run) == "expired")
     with pytest.raises(detached.Expired):
         read(run)
+
+
+def test_what_it_needs_is_made_once_and_by_whoever_starts_it(tmp_path: Path):
+    run, made, second = tmp_path / "run", list[str](), list[bool]()
+
+    def other() -> None:
+        made.append("the other's")
+
+    def mine() -> None:
+        made.append("mine")
+        second.append(detached.start(run, ["true"], {}, before=other))
+
+    assert detached.start(run, ["true"], {}, before=mine)
+    assert (made, second) == (["mine"], [False])
+    assert detached.wait(run, lambda *_: None) == 0
+    assert not detached.start(run, ["true"], {}, before=other)
+    assert made == ["mine"]

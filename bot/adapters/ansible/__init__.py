@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,13 @@ class Ansible:
         run = self._runs / directory_name
         place = Place(run)
         story = Story(playbook, self._config, environment, hosts)
-        if detached.state(run) == "new":
-            place.fill(self._config, environment, hosts, variables)
-            env = environment_of(self._config, self._folder, place)
-            env |= detached.watched(run, self._lease)
-            program = argv(child.__file__, self._config, self._folder / playbook, place, plays)
-            detached.start(run, program, env, self._lease)
         try:
+            if detached.state(run) == "new":
+                env = environment_of(self._config, self._folder, place)
+                env |= detached.watched(run, self._lease)
+                program = argv(child.__file__, self._config, self._folder / playbook, place, plays)
+                fill = partial(place.fill, self._config, environment, hosts, variables)
+                detached.start(run, program, env, self._lease, fill)
             code = detached.wait(
                 run, lambda number, line: _tell(story, number, line, tell), cancelled
             )
