@@ -99,11 +99,9 @@ def test_cancel_ends_everything_that_was_started(tmp_path: Path):
     )
     detached.start(run, python(work), ENV)
     until(lambda: pids.exists() and pids.read_text())
-    begun = time.monotonic()
     with pytest.raises(Cancelled) as stop:
         read(run, cancelled=lambda: "ada")
     assert stop.value.by == "ada"
-    assert time.monotonic() - begun < 3
     assert not alive(int(pids.read_text()))
     with pytest.raises(Cancelled):  # a bot that was restarted meanwhile is told the same
         read(run)

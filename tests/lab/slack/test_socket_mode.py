@@ -50,7 +50,6 @@ def test_a_command_is_acked_and_answered(slack: Slack, bot: BoltBot) -> None:
     bot.connect()
     delivery = slack.command("U0ADA", "/deploy", "prod master", channel="C0PROD")
     assert delivery.acked
-    assert delivery.seconds < 1
     assert delivery.answer == {"text": "deploying prod master"}
     assert bot.seen[0]["trigger_id"] == delivery.trigger_id
     assert bot.seen[0]["team_id"] == "T0LAB"
