@@ -20,12 +20,12 @@ TABLE = operations.name
 
 def number_from(database: Database, first: int) -> None:
     """Give the next operation this number. Raises Refused where it, or a later one, is taken."""
-    last_of, set_last = (_last_of_sqlite, _set_sqlite) if database.alone else (_last_of, _set)
+    last_of, set_next = (_last_of_sqlite, _set_sqlite) if database.alone else (_last_of, _set)
 
     def work(c: sa.Connection) -> int:
         last = last_of(c)
         if last < first <= MOST:
-            set_last(c, first - 1)
+            set_next(c, first)
         return last
 
     last = database.transact(work)
@@ -38,9 +38,9 @@ def _last_of_sqlite(c: sa.Connection) -> int:
     return int(_say(c, "SELECT seq FROM sqlite_sequence WHERE name = :name").scalar() or 0)
 
 
-def _set_sqlite(c: sa.Connection, last: int) -> None:
+def _set_sqlite(c: sa.Connection, first: int) -> None:
     _say(c, "DELETE FROM sqlite_sequence WHERE name = :name")
-    _say(c, "INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)", last=last)
+    _say(c, "INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)", last=first - 1)
 
 
 def _last_of(c: sa.Connection) -> int:
@@ -52,8 +52,8 @@ def _last_of(c: sa.Connection) -> int:
     return int(row.last_value if row.is_called else row.last_value - 1)
 
 
-def _set(c: sa.Connection, last: int) -> None:
-    _say(c, "SELECT setval(:name || '_number_seq', :next, false)", next=last + 1)
+def _set(c: sa.Connection, first: int) -> None:
+    _say(c, "SELECT setval(:name || '_number_seq', :next, false)", next=first)
 
 
 def _say(c: sa.Connection, text: str, **values: Any) -> Any:
