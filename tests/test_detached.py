@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from bot import detached
 from bot.errors import Cancelled
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
 ENV = {"PATH": os.environ["PATH"]}
@@ -25,13 +25,6 @@ def read(run: Path, cancelled: Callable[[], str] = lambda: "") -> tuple[int, lis
     lines: list[object] = []
     code = detached.wait(run, lambda number, line: lines.append((number, line)), cancelled)
     return code, lines
-
-
-def until(seen: Callable[[], object], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not seen():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
 
 
 def alive(pid: int) -> bool:

@@ -72,13 +72,13 @@ def test_a_target_group_is_left_and_joined_again_while_it_drains(
     aws.leave(group, web1.id)  # twice is as good as once
     assert state(aws, group, web1) == "healthy"  # it has not stopped sending
     served[web1.id] = ("draining", "")
-    aws.wait_drained(group, web1.id, timeout=5, settle=0.25)
+    aws.wait_drained(group, web1.id, timeout=60, settle=0.25)
     assert clock.slept == [0.25]  # draining that is seen is enough
     assert state(aws, group, web1) == "draining"
     aws.join(group, web1.id)
     aws.join(group, web1.id)
     served[web1.id] = SERVED
-    aws.wait_healthy(group, web1.id, timeout=5)
+    aws.wait_healthy(group, web1.id, timeout=60)
     assert state(aws, group, web1) == "healthy"
 
 
@@ -144,11 +144,11 @@ def test_a_classic_elb_is_left_and_joined_alike(
     aws.leave(classic, web1.id)  # it is not in, and that is fine
     aws.join(classic, web1.id)
     aws.join(classic, web1.id)
-    aws.wait_healthy(classic, web1.id, timeout=5)
+    aws.wait_healthy(classic, web1.id, timeout=60)
     assert aws.targets(classic) == (Target(web1.id, "healthy"),)
     served.clear()
     aws.leave(classic, web1.id)
-    aws.wait_drained(classic, web1.id, timeout=5, settle=0)
+    aws.wait_drained(classic, web1.id, timeout=60, settle=0)
 
 
 def test_a_classic_elb_tells_who_stays_unhealthy(

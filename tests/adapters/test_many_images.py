@@ -61,7 +61,7 @@ def killed(cloud: lab.Aws, env: dict[str, str], at: str, skip: int) -> None:
     night: list[Packlead] = []
     fault = cloud.fault(at, "before", skip=skip, call=lambda: night[0].kill())
     night.append(Packlead(env, "run", f"prune {PROD} --limit 8"))
-    night[0].ends(-9, 120)
+    night[0].ends(-9)
     assert fault.hits == 1
     cloud.faults.clear()
 
@@ -129,7 +129,7 @@ def test_a_snapshot_that_somebody_made_an_image_of_stays(filled: Filled) -> None
     shelf.only(PROD)
     old = next(iter(shelf.goes))
     snapshot = many_images.share(cloud, shelf, old)
-    night = Packlead(env, "run", f"prune {PROD} --limit 999").ends(1, 120)
+    night = Packlead(env, "run", f"prune {PROD} --limit 999").ends(1)
     night.says(f"removing the image {old} of", f"its snapshot {snapshot} is in use")
     assert shelf.mistakes(cloud) == NOTHING
     Packlead(env, "run", f"prune {PROD}").ends(0).says(f"nothing to prune in {PROD}")
@@ -140,7 +140,7 @@ def test_what_is_asked_grows_with_pages_and_not_with_images(filled: Filled) -> N
     asked: dict[int, Counter[str]] = {}
     for images in (60, 500, 1900):
         cloud, _, env = filled(images)
-        told = Packlead(env, "run", f"prune {PROD} --dry-run").ends(0, 120)
+        told = Packlead(env, "run", f"prune {PROD} --dry-run").ends(0)
         told.says("a dry run: nothing was changed")
         asked[images] = called(cloud)
     assert asked[60] == asked[500] == {

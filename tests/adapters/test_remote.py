@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +26,7 @@ from bot.events import Event, Printed, Shown, Typed
 from bot.far import _Messages
 from bot.sessions import Sessions
 from bot.store import Store
+from tests.waiting import PATIENCE, until
 
 SECRETS = {"KEY": "kennel-secret-1", "ODD": 'two "quoted"\nlines', "SHORT": "abc", "LONG": "x" * 99}
 HOST = Instance("i-1", "prodmanager1", "prod", "manager", "127.0.0.9", "running")
@@ -57,19 +57,12 @@ def remote(root: Path, tmp_path: Path) -> Remote:
 
 
 def run(
-    remote: Remote, code: str, *words: str, seconds: float = 30,
+    remote: Remote, code: str, *words: str, seconds: float = PATIENCE,
     cancelled: Callable[[], str] = lambda: "",
 ) -> tuple[Ran, str]:  # fmt: skip
     told: dict[str, Event] = {}
     ran = remote.run("7", HOST, ["-c", code, *words], seconds, told.__setitem__, cancelled)
     return ran, "".join(e.text for e in told.values() if isinstance(e, Printed))
-
-
-def until(seen: Callable[[], object], seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not seen():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
 
 
 def test_words_environment_and_place(remote: Remote, root: Path):
@@ -161,7 +154,7 @@ def test_the_other_side_ends_all_when_nobody_listens(root: Path):
         until(lambda p=process: there.below(p.pid))  # type: ignore[misc]
         [child] = there.below(process.pid)
         goodbye(process)
-        process.wait(15)
+        process.wait(PATIENCE)
         assert not Path(f"/proc/{child}").exists()
 
 
@@ -196,7 +189,7 @@ class Typist:
         return [e for e in self.events if isinstance(e, Shown)]
 
 
-def talked(remote: Remote, *lines: str, seconds: float = 30) -> tuple[Talked, list[Shown]]:
+def talked(remote: Remote, *lines: str, seconds: float = PATIENCE) -> tuple[Talked, list[Shown]]:
     typist: Any = Typist(*lines)
     return remote.talk(HOST, seconds, typist), typist.shown
 

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from bot.job import Job
 from bot.outside import Adapters
 from bot.people import Who
 from bot.store import Store
+from tests.waiting import until
 
 TURNS, LONG = 20, 5  # in the LONG one there is time to take the database away
 ROOM = 2 * disk.LEAST
@@ -100,22 +101,15 @@ class House:
         """Begin something that takes a while."""
         reply, _ = self.says("stroll prod")
         assert reply.ok, reply.text
-        until(lambda: len(self.store.entries(reply.operation)) > LONG, 20)
+        until(lambda: len(self.store.entries(reply.operation)) > LONG)
         return reply.operation
 
-    def arrives(self, id: str, seconds: float) -> None:
+    def arrives(self, id: str) -> None:
         """It ends well, and has said each thing once."""
-        until(lambda: not self.store.get(id).live, seconds)  # type: ignore[union-attr]
+        until(lambda: not self.store.get(id).live)  # type: ignore[union-attr]
         told = [entry.event for entry in self.store.entries(id)][1:]
         assert not [event for event in told if isinstance(event, Stopped)], told
         assert told == [*(Note(f"prod {turn}") for turn in range(TURNS)), Done("there")]
-
-
-def until(seen: Callable[[], object], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not seen():
-        assert time.monotonic() < end, f"waited {seconds:g} s in vain"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -141,7 +135,7 @@ def test_locked_by_another_process(house: House, seconds: float):
         assert took + TOO_LATE < SLACK + 0.5, "Slack has given it up, and it may still happen"
     assert holder.wait(seconds + 10) == 0
     holder.stdout.close()
-    house.arrives(walk, 90)
+    house.arrives(walk)
     assert len(house.store.history()) == count, "what was refused has not happened later"
     assert house.says("look")[0].ok
 
@@ -191,7 +185,7 @@ def test_the_disk_is_full(small: Config):
         run = house.data / "runs" / "1-1"
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
         detached.start(run, [sys.executable, "-c", PRINTS], env)
-        until((run / "events.jsonl").exists, 10)
+        until((run / "events.jsonl").exists)
         walk = house.strolls()
         with filled(house.data):
             time.sleep(3.5)
@@ -206,7 +200,7 @@ def test_the_disk_is_full(small: Config):
         lines: list[object] = []
         assert detached.wait(run, lambda number, line: lines.append(line.get("n"))) == 0
         assert lines == list(range(400))
-        house.arrives(walk, 60)
+        house.arrives(walk)
         assert house.says("stroll puppystream")[0].ok
     finally:
         house.stop()

@@ -24,6 +24,7 @@ from bot.outside import Adapters
 from bot.people import Who
 from bot.store import Store
 from tests.lab.postgres import drop, make
+from tests.waiting import PATIENCE
 
 FILE = Path(__file__)
 TRACE = "PACKLEAD_TEST_TRACE"
@@ -116,7 +117,7 @@ def say(config: Config, store: Store, tmp_path: Path, monkeypatch) -> Iterator[C
     engine.stop()
 
 
-def ended(store: Store, id: str, seconds: float = 20.0):
+def ended(store: Store, id: str, seconds: float = PATIENCE):
     """Return an operation and its last event, when it has ended."""
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:

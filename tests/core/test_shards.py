@@ -27,6 +27,7 @@ from bot.rolling import fetched, over, play
 from bot.shards import PHASES, Phase, merged, split
 from bot.store import Operation, Store
 from commands.shard import shard
+from tests.waiting import until
 
 COUNTS = {"web": 2, "celery": 4, "manager": 1}
 
@@ -192,13 +193,6 @@ def ended(store: Store, operation: Operation) -> tuple[str, Event]:
     """Return how an operation ended, and its last event."""
     until(lambda: not _now(store, operation).live, f"#{operation.number} ends")
     return _now(store, operation).state, store.entries(operation.id)[-1].event
-
-
-def until(true: Callable[[], Any], what: str, seconds: float = 60) -> None:
-    give_up = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < give_up, f"in vain: {what}"
-        time.sleep(0.02)
 
 
 def _now(store: Store, operation: Operation) -> Operation:

@@ -29,6 +29,7 @@ from bot.people import Who
 from bot.schema import turns
 from bot.store import Store
 from tests.lab.postgres import drop, make
+from tests.waiting import until
 
 FILE = Path(__file__)
 LEASE = 2.0  # of these machines; LONG where one of them comes back in time
@@ -133,13 +134,6 @@ def ask(config: Config, store: Store) -> Callable[[], str]:
         return "op"
 
     return say
-
-
-def until(seen: Callable[[], object], what: str, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not seen():
-        assert time.monotonic() < end, f"in vain: {what}"
-        time.sleep(0.02)
 
 
 def traced(folder: Path) -> dict[str, list[float]]:

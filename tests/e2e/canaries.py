@@ -143,7 +143,7 @@ def apart(file: Path) -> bytes:
 
 def served(world: World, name: str, key: str) -> str | None:
     """Return the fingerprint of a key in the process of a web host."""
-    connection = http.client.HTTPConnection(world.lab.hosts[name], 8000, timeout=5)
+    connection = http.client.HTTPConnection(world.lab.hosts[name], 8000, timeout=60)
     try:
         connection.request("GET", f"/environment?key={key}")
         return json.loads(connection.getresponse().read())["sha256"]
@@ -200,7 +200,7 @@ class Probe:
                 self.wrong.append(f"{time.strftime('%X')} {first}, and again {second}")
 
     def _once(self, address: str) -> str:
-        connection = http.client.HTTPConnection(address, timeout=10)
+        connection = http.client.HTTPConnection(address, timeout=60)
         try:
             connection.request("GET", f"/environment?key={self.key}")
             answer = connection.getresponse()

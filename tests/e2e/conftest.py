@@ -17,8 +17,9 @@ from bot.config import load
 from bot.store import Store
 from tests.e2e.people import Person
 from tests.e2e.process import Bot, Packlead
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab.lab import Lab
+from tests.waiting import PATIENCE, until
 
 HERE = Path(__file__).parent
 CONFIG = {
@@ -28,7 +29,7 @@ CONFIG = {
         "puppystream": {"shell": True, "shell_seconds": 6.0},
     },
     "app": {"line_seconds": 8.0},
-    "types": {"web": {"health_timeout": 5}},
+    "types": {"web": {"health_timeout": 15}},
 }
 
 
@@ -55,6 +56,7 @@ def house(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]
 def living_in(lab: Lab, folder: Path) -> Iterator[World]:
     """The lab, and a bot that is installed in its Slack as its own manifest asks for it."""
     env = {**lab.env, "PORT": "0"}
+    lab.slack.ack_seconds = PATIENCE  # no test times the bot
     lab.slack.install(json.loads(Packlead(env, "manifest").ends(0).out))
     bot = Bot(env, folder / "log")
     config = load(lab.config)
@@ -79,9 +81,9 @@ def world(house: World) -> Iterator[World]:
     house.lab.aws.faults.clear()
     if not house.bot.lives:
         house.bot.start()
-    until(lambda: not house.store.live(), 45, lambda: f"{house.store.live()} ends")
+    until(lambda: not house.store.live(), lambda: f"{house.store.live()} ends")
     if played := {int(run.name.split("-")[0]) for run in set(house.runs.glob("*")) - before}:
-        until(lambda: not [*house.hosts.wrong()], 10, lambda: "; ".join(house.hosts.wrong()))
+        until(lambda: not [*house.hosts.wrong()], lambda: "; ".join(house.hosts.wrong()))
         for number in played:
             house.is_at_rest(number)
     wrong = [one for one in slack.refused[refused:] if one.error not in house.forgiven]

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from bot.events import Event, Output, Planned, StepEnded, StepProgress, StepStarted
 from bot.fronts.poster import KIND
 from bot.store import Operation
-from tests.e2e.world import BOT, CHANNELS, World, until
+from tests.e2e.world import BOT, CHANNELS, World
 from tests.lab.slack.records import Message
+from tests.waiting import PATIENCE, until
 
 ACCEPTED = re.compile(r"accepted as #(\d+)")
 SAID_AGAIN = "said again"
@@ -63,7 +64,7 @@ class Asked:
 
     # what the one who asked is told
 
-    def is_told(self, *texts: str, seconds: float = 15) -> str:
+    def is_told(self, *texts: str, seconds: float = PATIENCE) -> str:
         """Wait until all of these were told to the one who asked alone; return all of it."""
 
         def told() -> str:
@@ -72,13 +73,13 @@ class Asked:
         def seen() -> str:
             return told() if told() and all(text in told() for text in texts) else ""
 
-        return until(seen, seconds, lambda: f"{self.said!r} is answered {told()!r} and not {texts}")
+        return until(seen, lambda: f"{self.said!r} is answered {told()!r} and not {texts}", seconds)
 
     def is_refused(self, *texts: str) -> None:
         """Nothing comes of it but an answer: a sentence, at most with a hint below it."""
         answer = self.is_told(*texts)
         if ACCEPTED.search(answer):
-            self.ends("failed", 20)
+            self.ends("failed")
             answer = ACCEPTED.split(self.is_told(*texts))[-1]
         for no_sentence in ("Traceback", "bug of Packlead", "None", "<!"):
             assert no_sentence not in answer, f"{self.said!r} is answered {answer!r}"
@@ -111,36 +112,36 @@ class Asked:
             outputs = [e.task for e in self.events if isinstance(e, Output)]
             return any(e.step == step and task in e.detail for e in steps) or task in outputs
 
-        until(seen, 60, lambda: f"#{self.number} does {task or step}; {self._stands()}")
+        until(seen, lambda: f"#{self.number} does {task or step}; {self._stands()}")
 
-    def ends(self, state: str, seconds: float = 75) -> Asked:
+    def ends(self, state: str, seconds: float = PATIENCE) -> Asked:
         """Wait until it has ended, so; whoever looks at Slack sees it a moment later."""
         until(
-            lambda: not self.operation.live, seconds,
-            lambda: f"#{self.number} ends; {self._stands()}",
+            lambda: not self.operation.live,
+            lambda: f"#{self.number} ends; {self._stands()}", seconds,
         )  # fmt: skip
         found = self.operation.state
         assert found == state, f"#{self.number} is {found} and not {state}; {self._stands()}"
         return self
 
-    def is_told_in_full(self, seconds: float = 30) -> Asked:
+    def is_told_in_full(self, seconds: float = PATIENCE) -> Asked:
         """Wait until Slack shows all of it, and what followed up (the image)."""
         children = self.world.store.children(self.operation.id)
         mine = [self.operation, *(child for child in children if child.audience)]
         for operation in mine:
             until(
                 lambda o=operation: self.world.store.note(KIND, o.id).get("finished"),  # type: ignore[misc]
-                seconds, f"Slack shows all of #{operation.number} ({operation.line})",
+                f"Slack shows all of #{operation.number} ({operation.line})", seconds,
             )  # fmt: skip
         return self
 
     def is_followed_up(self, state: str = "done") -> Asked:
         """Wait until the image is made."""
         children = until(
-            lambda: self.world.store.children(self.operation.id), 10, "something follows up"
+            lambda: self.world.store.children(self.operation.id), "something follows up"
         )
         for child in children:
-            until(lambda c=child: not self.world.store.get(c.id).live, 30, child.line)  # type: ignore[misc, union-attr]
+            until(lambda c=child: not self.world.store.get(c.id).live, child.line)  # type: ignore[misc, union-attr]
             found = self.world.store.get(child.id)
             assert found and found.state == state, f"{child.line} is {found and found.state}"
         return self
@@ -153,7 +154,7 @@ class Asked:
             planned = any(isinstance(event, Planned) for event in self.events)
             return planned and bool(note.get("told")) and "sending" not in note
 
-        until(settled, 20, lambda: f"Slack shows the plan of #{self.number}; {self._stands()}")
+        until(settled, lambda: f"Slack shows the plan of #{self.number}; {self._stands()}")
 
     # what everybody sees
 
@@ -171,7 +172,7 @@ class Asked:
         root = slack.message(card.channel, card.thread_ts or card.ts)
         return [m for m in root.replies if m.user == BOT and m.ts > card.ts]
 
-    def has_card(self, *texts: str, seconds: float = 20) -> Message:
+    def has_card(self, *texts: str, seconds: float = PATIENCE) -> Message:
         """Wait until its card shows all of these."""
 
         def shown() -> str:
@@ -180,10 +181,10 @@ class Asked:
         def seen() -> bool:
             return bool(shown()) and all(text in shown() for text in texts)
 
-        until(seen, seconds, lambda: f"the card of #{self.number} shows {texts}, not {shown()!r}")
+        until(seen, lambda: f"the card of #{self.number} shows {texts}, not {shown()!r}", seconds)
         return self.card
 
-    def has_said(self, *texts: str, seconds: float = 20) -> str:
+    def has_said(self, *texts: str, seconds: float = PATIENCE) -> str:
         """Wait until its thread shows all of these, in this order; return the whole thread."""
 
         def thread() -> str:
@@ -197,7 +198,7 @@ class Asked:
             return said
 
         return until(
-            seen, seconds, lambda: f"the thread of #{self.number} shows {texts}, not {thread()!r}"
+            seen, lambda: f"the thread of #{self.number} shows {texts}, not {thread()!r}", seconds
         )
 
     def is_said_once(self) -> None:

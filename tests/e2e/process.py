@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 READY = "packlead is ready"
 
@@ -26,7 +28,7 @@ class Bot:
     def lives(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self, seconds: float = 40) -> None:
+    def start(self, seconds: float = PATIENCE) -> None:
         """Start it and wait until it hears commands."""
         self.spawn()
         self.is_ready(seconds)
@@ -40,7 +42,7 @@ class Bot:
                 line, env=self.env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
-    def is_ready(self, seconds: float = 40) -> None:
+    def is_ready(self, seconds: float = PATIENCE) -> None:
         """Wait until it hears commands."""
         until = time.monotonic() + seconds
         while READY.encode() not in self.log.read_bytes()[self._before :]:
@@ -54,7 +56,7 @@ class Bot:
         self._process.kill()
         self._process.wait(10)
 
-    def stop(self, seconds: float = 20) -> None:
+    def stop(self, seconds: float = PATIENCE) -> None:
         """Ask it to end, as a service manager does."""
         if self._process is None or not self.lives:
             return
@@ -107,7 +109,7 @@ class Packlead:
         """kill -9: it can say and write nothing more."""
         self._process.kill()
 
-    def ends(self, status: int, seconds: float = 60) -> Packlead:
+    def ends(self, status: int, seconds: float = PATIENCE) -> Packlead:
         """Wait for its end, which is with this exit status."""
         try:
             self.out, self.errors = self._process.communicate(timeout=seconds)

@@ -22,8 +22,9 @@ from bot.config import load
 from bot.numbers import number_from
 from bot.store import Store
 from tests.e2e.process import READY, ROOT, Bot
-from tests.e2e.world import World, processes, read, until
+from tests.e2e.world import World, processes, read
 from tests.lab.lab import Lab
+from tests.waiting import PATIENCE, until
 
 KEY = secrets.token_urlsafe(48)
 
@@ -44,7 +45,7 @@ class Machine:
         self.config.write_text(lease + text.replace(f'"{shared}"', f'"{self.data}"'))
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, part: str = "worker", seconds: float = 60) -> Machine:
+    def start(self, part: str = "worker", seconds: float = PATIENCE) -> Machine:
         """Start a part, and wait until it is at work."""
         before = self.log.stat().st_size if self.log.exists() else 0
         self.launch(part)
@@ -55,7 +56,7 @@ class Machine:
                 return self.beats(self.house.living())
             return part == "clock" or READY in self.log.read_text()[before:]
 
-        until(works, seconds, lambda: f"{part} of {self.name} works:\n{self.tail()}")
+        until(works, lambda: f"{part} of {self.name} works:\n{self.tail()}", seconds)
         return self
 
     def launch(self, part: str = "worker") -> None:
@@ -90,7 +91,7 @@ class Machine:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def stop(self, part: str = "worker", seconds: float = 30) -> float:
+    def stop(self, part: str = "worker", seconds: float = PATIENCE) -> float:
         """Ask a part to end, and return in how many seconds it has."""
         began = time.monotonic()
         self._parts[part].send_signal(signal.SIGTERM)
@@ -156,7 +157,7 @@ class Several(World):
             found = [r for r in self.runs_of(number) if (r / "begun").exists() and not ended(r)]
             return self.machines[found[0].parents[2].name] if found else None
 
-        return until(playing, 60, f"#{number} is played somewhere")
+        return until(playing, f"#{number} is played somewhere")
 
     def end(self) -> None:
         """End all of it, and what it runs."""

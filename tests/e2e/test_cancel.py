@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.people import Asked, Person
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab.load import Load
+from tests.waiting import until
 
 Commit = Callable[[], tuple[str, str]]
 ENVIRONMENT = "puppystream"
@@ -45,9 +46,7 @@ def test_by_the_button_while_a_host_is_out(
         people("eve").clicks(card, "say:cancel").is_refused("eve may not cancel", "ada, bob may")
         bob.clicks(after.card, "say:cancel").is_told("is cancelled; it had not begun")
         after.ends("cancelled")
-        until(
-            lambda: world.hosts.is_out("puppystreamweb1", ENVIRONMENT), 40, "it leaves the balancer"
-        )
+        until(lambda: world.hosts.is_out("puppystreamweb1", ENVIRONMENT), "it leaves the balancer")
         assert world.processes_of(deploy.number)
         bob.clicks(card, "say:cancel", stale=True).is_told("is asked to stop")
         was_put_back(world, deploy, "bob", old, new)
@@ -63,9 +62,7 @@ def test_by_a_command_and_then_once_more(world: World, ada: Person, commit: Comm
     old = world.hosts.commits(ENVIRONMENT)
     with Load(world.lab.balancers[ENVIRONMENT], rate=20) as load:
         deploy = ada.says(f"/deploy {ENVIRONMENT} {branch}", "C0PUPPY")
-        until(
-            lambda: world.hosts.is_out("puppystreamweb2", ENVIRONMENT), 40, "it leaves the balancer"
-        )
+        until(lambda: world.hosts.is_out("puppystreamweb2", ENVIRONMENT), "it leaves the balancer")
         said = ada.says("/cancel", "C0OPS").answer
         assert f"#{deploy.number} (deploy {ENVIRONMENT} {branch}) is asked to stop" in said
         was_put_back(world, deploy, "ada", old, new)
@@ -84,7 +81,7 @@ def test_killed_while_it_puts_back(world: World, ada: Person, commit: Commit):
     branch, new = commit()
     old = world.hosts.commits(ENVIRONMENT)
     deploy = ada.says(f"/deploy {ENVIRONMENT} {branch}", "C0PUPPY")
-    until(lambda: world.hosts.is_out("puppystreamweb1", ENVIRONMENT), 40, "it leaves the balancer")
+    until(lambda: world.hosts.is_out("puppystreamweb1", ENVIRONMENT), "it leaves the balancer")
     ada.says(f"/cancel #{deploy.number}", "C0PUPPY")
     deploy.has_said("putting back what was begun")
     deploy.is_said_so_far()

@@ -16,8 +16,9 @@ import pytest
 
 from tests.e2e.people import Asked, Person
 from tests.e2e.test_scale_faults import hung
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab.load import Load
+from tests.waiting import PATIENCE, until
 
 Commit = Callable[[], tuple[str, str]]
 SPARE = 24 * 1024  # bytes that are left on a full disk: less than a release takes
@@ -25,17 +26,19 @@ SPARE = 24 * 1024  # bytes that are left on a full disk: less than a release tak
 pytestmark = pytest.mark.soak
 
 
-def serve(world: World, *names: str, seconds: float = 30) -> None:
+def serve(world: World, *names: str, seconds: float = PATIENCE) -> None:
     """Wait until these serve behind the balancer."""
 
     def all_well() -> bool:
         health = world.lab.fleet.health("prod")
         return all(health.get(name) == "healthy" for name in names)
 
-    until(all_well, seconds, lambda: f"{names} serve: {world.lab.fleet.health('prod')}")
+    until(all_well, lambda: f"{names} serve: {world.lab.fleet.health('prod')}", seconds)
 
 
-def stopped_at(world: World, deploy: Asked, host: str, *texts: str, seconds: float = 120) -> None:
+def stopped_at(
+    world: World, deploy: Asked, host: str, *texts: str, seconds: float = PATIENCE
+) -> None:
     """It has ended as failed, says at which host and why, and holds nothing any more."""
     deploy.ends("failed", seconds).is_told_in_full()
     deploy.has_card("stopped", host, *texts)
@@ -79,9 +82,9 @@ def test_a_host_hangs_while_it_is_switched(world: World, ada: Person, commit: Co
         deploy = ada.says(f"/deploy prod {branch} --only web")
         deploy.does("switch web", "prodweb1: switch to the release")
         with hung(world, "prodweb1"):
-            stopped_at(world, deploy, "prodweb1", seconds=150)
+            stopped_at(world, deploy, "prodweb1")
             assert world.hosts.commit("prodweb2") == old, "the roll went on without it"
-        until(lambda: not world.visitors(), 60, "what was begun there ends")
+        until(lambda: not world.visitors(), "what was begun there ends")
         brought_along(world, ada, branch, new)
     assert not load.wrong
 

@@ -9,9 +9,10 @@ import pytest
 from tests.e2e.canaries import Watch, canaries, everywhere, found, heart
 from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab.load import Load
 from tests.lab.slack.records import Json
+from tests.waiting import until
 
 KEY = "TWITTER_KEY"
 FIRST = "canary99x0123456789abcdef"
@@ -30,7 +31,7 @@ def key(world: World) -> Iterator[str]:
 
 def form(person: Person) -> Json:
     return until(
-        lambda: next(iter(person.world.lab.slack.views(person.id)), None), 10, "the form opens"
+        lambda: next(iter(person.world.lab.slack.views(person.id)), None), "the form opens"
     )
 
 
@@ -103,7 +104,7 @@ def test_killed_while_hosts_change(world: World, ada: Person, key: str):
     value = "canary52x0123456789abcdef"
     with Load(world.lab.balancers["prod"], rate=20) as load:
         asked = types(ada, f"/rotate-key {key} prod", value=value)
-        until(lambda: world.hosts.is_out("prodweb1", "prod"), 40, "prodweb1 leaves the balancer")
+        until(lambda: world.hosts.is_out("prodweb1", "prod"), "prodweb1 leaves the balancer")
         world.bot.kill()
         world.bot.start()
         asked.ends("done")
@@ -122,7 +123,7 @@ def test_a_new_key_is_asked_about_and_survives_a_restart(world: World, ada: Pers
     world.bot.start()
     yes = next(b.action_id for b in question.buttons if "es" in b.label or "pprove" in b.label)
     ada.clicks(question, yes)
-    until(lambda: not world.store.live(), 60, "it ends")
+    until(lambda: not world.store.live(), "it ends")
     last = world.store.history("prod", "config")[0]
     assert last.state == "done", last
     everywhere(world, "prod", "TWITER_KEY", value)
@@ -133,7 +134,7 @@ def test_a_new_key_is_asked_about_and_survives_a_restart(world: World, ada: Pers
     gone = ada.says("/config prod TWITER_KEY --unset")
     card = gone.has_card("TWITER_KEY goes from prod and from")
     ada.clicks(card, yes)
-    until(lambda: not world.store.live(), 60, "it ends")
+    until(lambda: not world.store.live(), "it ends")
     for name in world.hosts.names("prod"):
         file = world.lab.machines.host(name).srv / "app/shared/env"
         assert "TWITER_KEY" not in file.read_text()
@@ -144,7 +145,7 @@ def test_a_new_key_is_asked_about_and_survives_a_restart(world: World, ada: Pers
 def test_in_a_terminal_and_what_is_typed_wrong(world: World, ada: Person, key: str):
     value = ("canary54x0123456789abcdef" + "0123456789" * 500)[:4096]
     line = f"rotate-key {key} prod"
-    Packlead(world.lab.env, "run", line, given=value + "\n").ends(0, 120).says("is version")
+    Packlead(world.lab.env, "run", line, given=value + "\n").ends(0).says("is version")
     everywhere(world, "prod", key, value)
     wrong = "canary55x0123456789abcdef"
     for typed in (f"rotate-key {key} prod {wrong}", f"rotate-key {key} {wrong}", f"config {wrong}"):

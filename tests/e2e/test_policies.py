@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.people import Person
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab import config as lab_config
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -62,9 +63,9 @@ def test_a_second_person_says_yes(guarded: World, ada: Person, bob: Person, comm
 
     said = ada.clicks(card, approve)
     said.is_told("it is #")
-    again = until(lambda: guarded.store.get(f"yes:{deploy.number}"), 10, "it goes on")
+    again = until(lambda: guarded.store.get(f"yes:{deploy.number}"), "it goes on")
     assert again
-    until(lambda: guarded.store.get(again.id).state == "done", 75, "the deploy ends well")  # type: ignore[union-attr]
+    until(lambda: guarded.store.get(again.id).state == "done", "the deploy ends well")  # type: ignore[union-attr]
     guarded.hosts.run(new, "puppystream")
     assert (again.person, again.approved_by) == ("bob", "ada")
     ended = deploy.has_card(f"ada said yes: it is #{again.number} now")

@@ -17,10 +17,11 @@ from bot.fronts.deploys import Ticket, sealed
 from bot.fronts.github import PATH
 from bot.store import Operation
 from tests.e2e.people import Asked, Person
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab.git import run
 from tests.lab.github import GitHub
 from tests.lab.lab import DEPLOYS_SECRET
+from tests.waiting import PATIENCE, until
 
 MASTER = "refs/heads/master"
 URL = re.compile(r"listening on (http://\S+)")
@@ -51,7 +52,7 @@ def push(world: World) -> Callable[..., str]:
 
 def pushed(world: World, person: str, since: int) -> Asked:
     """Return the deploy that a push has asked for, as if somebody had said it."""
-    found = until(lambda: asked_since(world, since), 20, "the push asks for a deploy")
+    found = until(lambda: asked_since(world, since), "the push asks for a deploy")
     asked = Asked(Person(f"U0{person.upper()}", world), "git push", 0, "")
     asked.answer = f"accepted as #{found[-1].number}"
     return asked
@@ -85,7 +86,7 @@ def test_a_push_is_deployed(world: World, github: GitHub, push: Callable[..., st
     assert card.channel == "C0PUPPY" and "<@U0ADA>" in card.wording
     deploy.is_followed_up().is_told_in_full()
     until(
-        lambda: states_of(github, deploy) == ["in_progress", "success"], 20,
+        lambda: states_of(github, deploy) == ["in_progress", "success"],
         lambda: f"GitHub is told how it went, and not only {states_of(github, deploy)}",
     )  # fmt: skip
     [there] = [d for d in github.deployments if d["sha"] == new]
@@ -117,12 +118,12 @@ def test_thirty_pushes_in_a_burst(world: World, github: GitHub, push: Callable[.
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     answered = [d.status for d in hooks.deliveries[before[1] :]]
     assert answered.count(401) == 6 * 30, "each that was forged is turned away"
     assert set(answered) <= {200, 202, 401} and answered.count(202) == 30
 
-    until(lambda: not world.store.live("puppystream"), 120, "all of them end")
+    until(lambda: not world.store.live("puppystream"), "all of them end")
     asked = asked_since(world, since)
     assert len(asked) == 30, "one operation each, whatever came twice"
     ran = [o.number for o in asked if world.runs_of(o.number)]
@@ -161,11 +162,11 @@ def test_a_push_behind_a_lock(world: World, github: GitHub, ada: Person, push: C
         def told() -> list[str]:
             return [m.wording for m in lab.messages("C0PUPPY") if "bob pushed master" in m.wording]
 
-        until(told, 20, "the channel is told")
+        until(told, "the channel is told")
         assert "ada " in told()[0] and "we show it to a customer" in told()[0]
         last = github.webhooks.deliveries[-1]
         github.webhooks.deliver("push", last.payload, last.id)
-        until(lambda: not world.store.live(), 20, "all of it is told")
+        until(lambda: not world.store.live(), "all of it is told")
         assert len(told()) == 1, "once"
     finally:
         ada.says("/unlock puppystream", "C0PUPPY").is_told("puppystream")
@@ -179,7 +180,7 @@ def test_a_stranger_pushes(world: World, github: GitHub, push: Callable[..., str
     lab = world.lab.slack
     until(
         lambda: [m for m in lab.messages("C0PUPPY") if "noor-h pushed master" in m.wording],
-        20, "the channel is told",
+        "the channel is told",
     )  # fmt: skip
     assert not asked_since(world, since)
 
@@ -198,7 +199,7 @@ def test_github_is_out_of_order(world: World, github: GitHub, push: Callable[...
     world.hosts.run(new, "puppystream")
     deploy.is_followed_up().is_told_in_full()
     until(
-        lambda: states_of(github, deploy) == ["in_progress", "success"], 60,
+        lambda: states_of(github, deploy) == ["in_progress", "success"],
         lambda: f"it is told later, and not only {states_of(github, deploy)}",
     )  # fmt: skip
 
@@ -209,13 +210,13 @@ def test_killed_while_telling(world: World, github: GitHub, push: Callable[..., 
     since = newest(world)
     new = push("ada")
     deploy = pushed(world, "ada", since)
-    until(lambda: world.store.note("github", deploy.operation.id).get("making"), 60, "it is told")
+    until(lambda: world.store.note("github", deploy.operation.id).get("making"), "it is told")
     world.bot.kill()
     world.bot.start()
     deploy.ends("done").is_followed_up().is_told_in_full()
     world.hosts.run(new, "puppystream")
     until(
-        lambda: states_of(github, deploy) == ["in_progress", "success"], 40,
+        lambda: states_of(github, deploy) == ["in_progress", "success"],
         lambda: f"GitHub is told all of it, once: {states_of(github, deploy)}",
     )  # fmt: skip
 
@@ -223,7 +224,7 @@ def test_killed_while_telling(world: World, github: GitHub, push: Callable[..., 
 def test_a_branch_that_nobody_deploys(world: World, github: GitHub, push: Callable[..., str]):
     since, before = newest(world), len(github.webhooks.deliveries)
     push("ada", "feature/collar")
-    until(lambda: github.webhooks.deliveries[before:], 10, "it is delivered")
+    until(lambda: github.webhooks.deliveries[before:], "it is delivered")
     run("git", "-C", world.lab.git.path, "branch", "-D", "feature/collar")
     assert [d.status for d in github.webhooks.deliveries[before:]] == [204]
     assert newest(world) == since
@@ -252,5 +253,5 @@ def post(world: World, commit: str) -> tuple[int, str]:
     ticket = Ticket("puppystream", "bob", time.time() + 60, uuid.uuid4().hex, commit=commit)
     url = URL.findall(world.bot.log.read_text())[-1] + "/deploys"
     told = {"Authorization": f"Bearer {sealed(DEPLOYS_SECRET, ticket)}"}
-    with urllib.request.urlopen(urllib.request.Request(url, b"", told), timeout=5) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, b"", told), timeout=60) as answer:
         return answer.status, answer.read().decode()

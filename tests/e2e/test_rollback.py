@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.e2e.people import Asked, Person
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab.load import Load
+from tests.waiting import until
 
 Commit = Callable[[], tuple[str, str]]
 ENVIRONMENT = "puppystream"
@@ -54,9 +55,7 @@ def test_the_button_brings_the_good_one_back_and_a_kill_changes_nothing(
     bob.clicks(deploy.card, "once:rollback").is_refused("bob may not rollback", "ada may")
     with Load(world.lab.balancers[ENVIRONMENT], rate=20) as load:
         back = ada.clicks(deploy.card, "once:rollback")
-        until(
-            lambda: world.hosts.is_out("puppystreamweb1", ENVIRONMENT), 40, "it leaves the balancer"
-        )
+        until(lambda: world.hosts.is_out("puppystreamweb1", ENVIRONMENT), "it leaves the balancer")
         world.bot.kill()
         world.bot.start()
         back.ends("done").is_told_in_full()
@@ -86,7 +85,7 @@ def test_the_button_brings_the_good_one_back_and_a_kill_changes_nothing(
 def test_a_deploy_that_runs_is_taken_over(world: World, ada: Person, good: str, commit: Commit):
     branch, _ = commit()
     deploy = ada.says(f"/deploy {ENVIRONMENT} {branch}", "C0PUPPY")
-    until(lambda: world.hosts.is_out("puppystreamweb2", ENVIRONMENT), 40, "it leaves the balancer")
+    until(lambda: world.hosts.is_out("puppystreamweb2", ENVIRONMENT), "it leaves the balancer")
     ada.says(f"/rollback {ENVIRONMENT} 999", "C0PUPPY").is_refused("has no release 999")
     assert not deploy.operation.cancelled_by, "a slip stopped a deploy"
     back = ada.says(f"/rollback {ENVIRONMENT}", "C0PUPPY")
@@ -109,7 +108,7 @@ def test_a_rollback_that_is_stopped_is_mended_and_the_next_one_aims_at_the_same(
     [held] = releases.glob(f"*-{good[:12]}")
     (held / ".well").unlink()  # as on a host that never had it
     back = ada.says(f"/rollback {ENVIRONMENT}", "C0PUPPY")
-    until(lambda: world.hosts.is_out("puppystreamweb2", ENVIRONMENT), 40, "it leaves the balancer")
+    until(lambda: world.hosts.is_out("puppystreamweb2", ENVIRONMENT), "it leaves the balancer")
     ada.says(f"/cancel {back.number}", "C0PUPPY")
     back.ends("cancelled").is_told_in_full()
     world.is_at_rest(back.number)

@@ -13,9 +13,10 @@ import pytest
 from bot.events import Printed
 from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
-from tests.e2e.world import World, on_host, sshd_of, until
+from tests.e2e.world import World, on_host, sshd_of
+from tests.waiting import until
 
-LONG = "bark wau --times 400 --every 0.1"
+LONG = "bark wau --times 4000 --every 0.1"
 
 
 def printed(asked: Asked) -> str:
@@ -27,14 +28,14 @@ def barks(asked: Asked) -> list[int]:
 
 
 def begins(asked: Asked) -> None:
-    until(lambda: "3 [" in printed(asked), 30, lambda: f"it prints {printed(asked)!r}")
+    until(lambda: "3 [" in printed(asked), lambda: f"it prints {printed(asked)!r}")
 
 
 @pytest.fixture(autouse=True)
 def nothing_stays(world: World) -> Iterator[None]:
     yield
     for name in ("prodmanager1", "prodweb1"):
-        until(lambda n=name: not on_host(world, n, "bark"), 10, f"what ran on {name} ends")
+        until(lambda n=name: not on_host(world, n, "bark"), f"what ran on {name} ends")
 
 
 def test_it_runs_where_it_should_and_is_told(world: World, ada: Person):
@@ -91,7 +92,7 @@ def test_cancel_and_time(world: World, ada: Person):
     begins(run)
     assert run.operation.state == "running", "its output comes while it runs"
     ada.says(f"/cancel {run.number}")
-    run.ends("cancelled", 20).has_card("cancelled by ada", "it was ended there")
+    run.ends("cancelled").has_card("cancelled by ada", "it was ended there")
     late = ada.says(f"/run prod --for 8s -- {LONG}").ends("failed")
     late.has_card("ran for 8 s and was ended", "--for gives it more time")
     assert 2 < len(barks(late)) < 90
@@ -103,7 +104,7 @@ def test_the_bot_is_killed_and_finds_it_again(world: World, ada: Person):
     world.bot.kill()
     assert on_host(world, "prodmanager1", "bark")
     world.bot.start()
-    run.ends("done", 60).is_told_in_full()
+    run.ends("done").is_told_in_full()
     assert barks(run) == list(range(60)), "it ran once, and all of it is told"
     run.is_said_once()
 
@@ -114,7 +115,7 @@ def test_the_machine_goes_down_in_the_middle(world: World, ada: Person):
     world.bot.kill()
     folder = Path(world.config.data) / "remote" / str(run.number)
     os.kill(int((folder / "begun").read_text()), signal.SIGKILL)
-    until(lambda: not on_host(world, "prodmanager1", "bark"), 10, "the host ends it")
+    until(lambda: not on_host(world, "prodmanager1", "bark"), "the host ends it")
     world.bot.start()
     run.ends("failed").has_card("the run vanished without an end", "it is not run again")
     assert not on_host(world, "prodmanager1", "bark")
@@ -138,7 +139,7 @@ def test_two_at_a_time_and_none_in_the_way(world: World, ada: Person):
         ada.says("/status prod").is_told("prodmanager1")
     for run in (first, second):
         ada.says(f"/cancel {run.number}")
-        run.ends("cancelled", 20)
+        run.ends("cancelled")
 
 
 def test_in_a_terminal(world: World):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.e2e.people import Person
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab.copies import differences
 from tests.lab.load import Load
+from tests.waiting import until
 
 
 def test_three_more_come_as_true_copies_and_go_again(world: World, ada: Person):
@@ -35,9 +36,9 @@ def test_three_more_come_as_true_copies_and_go_again(world: World, ada: Person):
             question,
             next(b.action_id for b in question.buttons if "pprove" in b.label or "es" in b.label),
         )
-        until(lambda: len(world.hosts.names("prodweb")) == 2, 60, "three of them go")
+        until(lambda: len(world.hosts.names("prodweb")) == 2, "three of them go")
     assert not load.wrong, load.failures
-    until(lambda: not world.store.live(), 20, "it ends")
+    until(lambda: not world.store.live(), "it ends")
     assert world.hosts.names("prodweb") == ["prodweb1", "prodweb2"]
     last = world.store.history("prod", "scale")[0]
     assert (last.state, last.person) == ("done", "ada")

@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.people import Person
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab import invariants
 from tests.lab.invariants import Capacity
 from tests.soak.blows import AtCall, blows
 from tests.soak.turns import MINIMUM, Scale, Turn
 from tests.soak.walk import Walk, say
+from tests.waiting import until
 
 THROTTLED, LOST = 0.3, 0.1  # of all calls
 SEED = 20261123
@@ -79,14 +80,14 @@ def test_the_minimum_serves_whatever_happens_on_the_way_down(world: World, ada: 
         aws.fault("*", "throttle", times=1000, chance=lambda: dice.random() < THROTTLED)
         lost = aws.fault("*", "lost", times=1000, chance=lambda: dice.random() < LOST)
         with hung(world, "prodweb4"):
-            down = ada.says("/scale prod web 3").ends("done", 90)
+            down = ada.says("/scale prod web 3").ends("done")
         down.has_said("prodweb4", "did not stop in order")
         aws.faults.clear()
         assert lost.hits
 
         capacity.mark("prodweb2, which stays, hangs")
         with hung(world, "prodweb2"):
-            until(lambda: world.hosts.is_out("prodweb2", "prod"), 10, "prodweb2 is seen to hang")
+            until(lambda: world.hosts.is_out("prodweb2", "prod"), "prodweb2 is seen to hang")
             ada.says("/scale prod web 2").is_refused(
                 "prodweb2 is not healthy in the balancer: 1 web would serve, prod needs 2"
             )
@@ -105,7 +106,7 @@ def test_the_minimum_serves_whatever_happens_on_the_way_down(world: World, ada: 
 
         capacity.mark("AWS throttles")
         aws.fault("*", "throttle", times=1000, chance=lambda: dice.random() < THROTTLED)
-        again = ada.says("/scale prod web 2").ends("done", 90)
+        again = ada.says("/scale prod web 2").ends("done")
         aws.faults.clear()
     assert not capacity.broken, "\n".join(capacity.broken)
     assert capacity.lowest == MINIMUM, "it came that far down"

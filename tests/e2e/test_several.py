@@ -15,9 +15,9 @@ from bot.events import Note
 from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
 from tests.e2e.several import Several, several, spans
-from tests.e2e.world import until
 from tests.lab.lab import Lab
 from tests.lab.postgres import Postgres, missing
+from tests.waiting import until
 
 LEASE = 3.0
 HUNDREDS = count(1, 100)
@@ -45,8 +45,8 @@ def world(lab: Lab, server: Postgres, lease: float) -> Iterator[Several]:
     refused = len(lab.slack.refused)
     try:
         yield world
-        until(lambda: not world.store.live(), 60, lambda: f"{world.store.live()} ends")
-        until(lambda: not [*world.hosts.wrong()], 10, lambda: "; ".join(world.hosts.wrong()))
+        until(lambda: not world.store.live(), lambda: f"{world.store.live()} ends")
+        until(lambda: not [*world.hosts.wrong()], lambda: "; ".join(world.hosts.wrong()))
         assert world.store.audit.verify() == []
         assert not lab.slack.refused[refused:]
     except BaseException:
@@ -66,7 +66,7 @@ def begin(world: Several, *names: str) -> None:
 
 def is_well(world: Several, deploy: Asked, new: str, runs: int) -> None:
     """It ended well, its playbooks were never side by side, and it is told in one card."""
-    deploy.ends("done", 150).is_told_in_full(60)
+    deploy.ends("done").is_told_in_full(60)
     world.hosts.run(new, "prodweb")
     played = [run for run in world.runs_of(deploy.number) if not run.name.endswith("-mend")]
     assert len(played) == runs, f"played as {[run.name for run in played]}"
@@ -82,7 +82,7 @@ def test_a_killed_worker_is_taken_over_by_another_machine(world: Several, commit
     branch, new = commit()
     deploy = Person("U0ADA", world).says(f"/deploy prod {branch} --only web")
     dead = world.player(deploy.number)
-    until(lambda: world.hosts.is_out("prodweb1", "prod"), 60, "prodweb1 leaves the balancer")
+    until(lambda: world.hosts.is_out("prodweb1", "prod"), "prodweb1 leaves the balancer")
     dead.kill()
     is_well(world, deploy, new, runs=2)
     assert any(isinstance(e, Note) and "is gone" in e.text for e in deploy.events)
@@ -115,21 +115,21 @@ def test_a_machine_that_slept_wakes_and_does_nothing(world: Several, commit: Com
     branch, new = commit()
     deploy = Person("U0ADA", world).says(f"/deploy prod {branch} --only web")
     asleep = world.player(deploy.number)
-    until(lambda: world.hosts.is_out("prodweb1", "prod"), 60, "prodweb1 leaves the balancer")
+    until(lambda: world.hosts.is_out("prodweb1", "prod"), "prodweb1 leaves the balancer")
     still = asleep.pause()
-    deploy.ends("done", 150)
+    deploy.ends("done")
     is_well(world, deploy, new, runs=2)
     before, entries = states(world), world.store.entries(deploy.operation.id)
     for pid in still:
         os.kill(pid, signal.SIGCONT)
-    until(lambda: not asleep.runs(), 15, "its playbook ends")
+    until(lambda: not asleep.runs(), "its playbook ends")
     time.sleep(2 * LEASE)
     assert states(world) == before, "no host was touched"
     assert world.store.entries(deploy.operation.id) == entries, "and nothing was told"
     branch, new = commit()  # and then it is a worker like any other
     again = Person("U0ADA", world).says(f"/deploy prod {branch} --only web")
     next(m for m in world.machines.values() if m.lives() and m is not asleep).kill()
-    again.ends("done", 150)
+    again.ends("done")
 
 
 @pytest.mark.soak
@@ -147,17 +147,17 @@ def test_a_playbook_that_nobody_could_end_is_refused_by_the_hosts(
     assert supervisors
     for pid in (asleep.pid(), *supervisors):
         os.kill(pid, signal.SIGSTOP)
-    deploy.ends("done", 150)
+    deploy.ends("done")
     old = next(r for r in world.runs_of(deploy.number) if asleep.folder in r.parents)
     told = until(
         lambda: [t for t in texts(old) if "too late" in t or "nobody looks after" in t],
-        60, lambda: f"the first playbook is refused: {texts(old)}",
+        lambda: f"the first playbook is refused: {texts(old)}",
     )  # fmt: skip
     assert told
     world.hosts.run(new, "prodweb")
     for pid in (*supervisors, asleep.pid()):
         os.kill(pid, signal.SIGCONT)
-    until(lambda: not asleep.runs(), 15, "its playbook ends")
+    until(lambda: not asleep.runs(), "its playbook ends")
     deploy.is_told_in_full(60)
 
 
@@ -170,7 +170,7 @@ def test_postgres_restarts_in_the_middle(world: Several, server: Postgres, commi
     server.restart()
     deploy.does("switch web")
     server.restart(away=2 * LEASE)  # longer than any of them may trust itself
-    deploy.ends("done", 150)
+    deploy.ends("done")
     world.hosts.run(new, "prodweb")
     times = sorted(span for run in world.runs_of(deploy.number) for span in spans(run))
     assert all(end <= start for (_, end), (start, _) in pairwise(times)), f"side by side: {times}"

@@ -10,10 +10,11 @@ from bot.events import HostReport
 from bot.store import Operation
 from tests.e2e.conftest import CONFIG, living_in
 from tests.e2e.people import Asked, Person
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab import config as tables
 from tests.lab.lab import Lab
 from tests.lab.load import Load
+from tests.waiting import until
 
 pytestmark = pytest.mark.soak  # a lab of its own, of seven hosts
 Commit = Callable[[], tuple[str, str]]
@@ -107,7 +108,7 @@ def test_cancelled_while_shards_prepare(world: World, ada: Person, commit: Commi
     branch, _ = commit()
     old = world.hosts.commits("prod")
     deploy = ada.says(f"/deploy prod {branch}")
-    until(lambda: plays(deploy, "prepare"), 120, "a shard is played")
+    until(lambda: plays(deploy, "prepare"), "a shard is played")
     ada.clicks(deploy.has_card("running"), "say:cancel", stale=True).is_told("is asked to stop")
     deploy.ends("cancelled", 240).is_told_in_full()
     assert world.hosts.commits("prod") == old
@@ -121,7 +122,7 @@ def test_killed_while_a_shard_is_played(world: World, ada: Person, commit: Commi
     branch, new = commit()
     deploy = ada.says(f"/deploy prod {branch}")
 
-    until(lambda: plays(deploy, phase), 240, f"a shard of {phase} is played")
+    until(lambda: plays(deploy, phase), f"a shard of {phase} is played", 240)
     world.bot.kill()
     world.bot.start()
     came_through(deploy, new)

@@ -12,8 +12,9 @@ import pytest
 
 from bot.events import Printed, Typed
 from tests.e2e.people import Asked, Person
-from tests.e2e.world import BOT, World, on_host, sshd_of, until
+from tests.e2e.world import BOT, World, on_host, sshd_of
 from tests.lab.slack.records import Message
+from tests.waiting import PATIENCE, until
 
 
 class Shell:
@@ -32,14 +33,14 @@ class Shell:
         self.hears(*texts, "is open for")
         return self
 
-    def types(self, text: str, *texts: str, seconds: float = 20) -> str:
+    def types(self, text: str, *texts: str, seconds: float = PATIENCE) -> str:
         """Write a message in the direct messages, and wait for an answer with these texts."""
         before = len(self.messages())
         delivery = self.slack.say(self.person.id, self.room, text)
         assert delivery is not None and delivery.acked, f"not acked: {text!r}"
         return self.hears(*texts, after=before, seconds=seconds) if texts else ""
 
-    def hears(self, *texts: str, after: int | None = None, seconds: float = 20) -> str:
+    def hears(self, *texts: str, after: int | None = None, seconds: float = PATIENCE) -> str:
         start = self.begun if after is None else after
 
         def said() -> str:
@@ -48,7 +49,7 @@ class Shell:
         def seen() -> str:
             return said() if all(text in said() for text in texts) else ""
 
-        return until(seen, seconds, lambda: f"the direct messages show {texts}, not {said()!r}")
+        return until(seen, lambda: f"the direct messages show {texts}, not {said()!r}", seconds)
 
     def log(self) -> str:
         """All that was printed, as the log of the operation has it."""
@@ -58,7 +59,7 @@ class Shell:
             after = page[-1].number
         return found
 
-    def ends(self, state: str, *texts: str, seconds: float = 30) -> None:
+    def ends(self, state: str, *texts: str, seconds: float = PATIENCE) -> None:
         self.asked.ends(state, seconds)
         self.hears(*texts)
         self.channel_is_told("the shell of", *texts[:1])
@@ -69,7 +70,7 @@ class Shell:
         def said() -> str:
             return "\n".join(m.wording for m in self.slack.messages(channel)[-8:])
 
-        until(lambda: all(t in said() for t in texts), 20, lambda: f"{channel} shows {said()!r}")
+        until(lambda: all(t in said() for t in texts), lambda: f"{channel} shows {said()!r}")
 
 
 @pytest.fixture
@@ -78,9 +79,7 @@ def nothing_stays(world: World) -> Iterator[None]:
     for left in world.store.live():  # of a test that failed: it must not stop the next one
         world.store.cancel(left.id, "the test")
     for name in ("prodmanager1", "puppystreamweb1"):
-        until(
-            lambda n=name: not on_host(world, n, "packlead_loop"), 10, f"the shell on {name} ends"
-        )
+        until(lambda n=name: not on_host(world, n, "packlead_loop"), f"the shell on {name} ends")
 
 
 pytestmark = pytest.mark.usefixtures("nothing_stays")
@@ -151,9 +150,9 @@ def test_an_endless_loop(world: World, ada: Person):
 
 def test_cancelled(world: World, ada: Person):
     shell = Shell(ada, "/shell prod not for long").opens()
-    shell.types("import time; time.sleep(100)")
+    shell.types("import time; time.sleep(1000)")
     ada.says(f"/cancel {shell.asked.number}")
-    shell.asked.ends("cancelled", 15)
+    shell.asked.ends("cancelled")
     shell.hears("cancelled by ada")
     shell.channel_is_told("ada ended the shell of ada")
 
@@ -162,7 +161,7 @@ def test_the_bot_is_killed(world: World, ada: Person):
     shell = Shell(ada, "/shell prod bad luck").opens()
     shell.types("lucky = 7", "it printed nothing")
     world.bot.kill()
-    until(lambda: not on_host(world, "prodmanager1", "packlead_loop"), 15, "the host ends it")
+    until(lambda: not on_host(world, "prodmanager1", "packlead_loop"), "the host ends it")
     world.bot.start()
     shell.ends("failed", "Packlead was stopped in the middle, and the shell with it")
     shell.types("lucky", "there is no command")

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.people import Asked, Person
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab.load import Load
+from tests.waiting import until
 
 Commit = Callable[[], tuple[str, str]]
 
@@ -47,7 +48,7 @@ def test_killed_while_a_host_is_out_of_the_balancer(world: World, ada: Person, c
     branch, new = commit()
     with Load(world.lab.balancers["prod"], rate=20) as load:
         deploy = ada.says(f"/deploy prod {branch} --only web")
-        until(lambda: world.hosts.is_out("prodweb1", "prod"), 40, "prodweb1 leaves the balancer")
+        until(lambda: world.hosts.is_out("prodweb1", "prod"), "prodweb1 leaves the balancer")
         world.bot.kill()
         world.bot.start()
         came_through(world, deploy, new)
@@ -60,7 +61,7 @@ def test_stopped_and_the_roll_ends_without_a_bot(world: World, ada: Person, comm
     deploy.does("prepare")
     world.bot.stop()
     [run] = world.runs_of(deploy.number)
-    until((run / "code").exists, 40, "the playbook ends on its own")
+    until((run / "code").exists, "the playbook ends on its own")
     world.hosts.run(new, "prodweb")
     assert deploy.operation.state == "running", "nobody was there to say that it is done"
     world.bot.start()

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.process import Packlead
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab import config as lab_config
+from tests.waiting import until
 
 Commit = Callable[[], tuple[str, str]]
 
@@ -39,7 +40,7 @@ def test_a_deploy_without_a_bot(world: World, commit: Commit):
     branch, new = commit()
     world.bot.stop()
     env = world.lab.env
-    Packlead(env, "run", f"deploy puppystream {branch}").ends(0, 90).says(
+    Packlead(env, "run", f"deploy puppystream {branch}").ends(0).says(
         f"comes: {new} ({branch})",
         "live: ",
         "prepare",
@@ -56,9 +57,7 @@ def test_ctrl_c_puts_back_what_was_begun(world: World, commit: Commit):
     world.bot.stop()
     before = world.hosts.commits("puppystream")
     deploy = Packlead(world.lab.env, "run", "deploy", "puppystream", branch)
-    until(
-        lambda: world.hosts.is_out("puppystreamweb1", "puppystream"), 60, "it leaves the balancer"
-    )
+    until(lambda: world.hosts.is_out("puppystreamweb1", "puppystream"), "it leaves the balancer")
     deploy.interrupt()
     deploy.ends(1).says(
         f"comes: {new} ({branch})", "ada asks to stop", "putting back what was begun",

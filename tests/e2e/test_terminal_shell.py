@@ -15,8 +15,9 @@ import pytest
 from bot.events import Printed, Typed
 from bot.store import Operation
 from tests.e2e.process import ROOT, Packlead
-from tests.e2e.world import World, on_host, until
+from tests.e2e.world import World, on_host
 from tests.lab import config as lab_config
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="there is no tmux here")
 
@@ -36,19 +37,19 @@ class Terminal:
 
     def tmux(self, *words: str) -> str:
         line = ["tmux", "-S", self.socket, "-f", "/dev/null", *words]
-        return subprocess.run(line, capture_output=True, text=True, timeout=10).stdout
+        return subprocess.run(line, capture_output=True, text=True, timeout=60).stdout
 
     def screen(self, *options: str) -> str:
         return self.tmux("capture-pane", "-p", "-J", "-S", "-", *options)
 
-    def shows(self, *texts: str, seconds: float = 40, options: tuple[str, ...] = ()) -> str:
+    def shows(self, *texts: str, seconds: float = PATIENCE, options: tuple[str, ...] = ()) -> str:
         """Wait until the screen shows all of these."""
 
         def seen() -> str:
             screen = self.screen(*options)
             return screen if all(text in screen for text in texts) else ""
 
-        return until(seen, seconds, lambda: f"the terminal shows {texts}, not:\n{self.screen()}")
+        return until(seen, lambda: f"the terminal shows {texts}, not:\n{self.screen()}", seconds)
 
     def types(self, text: str, *shown: str) -> None:
         self.tmux("send-keys", "-l", text)
@@ -89,7 +90,7 @@ def channel(world: World, *texts: str) -> None:
     def said() -> str:
         return "\n".join(m.wording for m in world.lab.slack.messages("C0PROD")[-6:])
 
-    until(lambda: all(t in said() for t in texts), 20, lambda: f"C0PROD shows {said()!r}")
+    until(lambda: all(t in said() for t in texts), lambda: f"C0PROD shows {said()!r}")
 
 
 def test_it_is_as_it_was_before(world: World, terminal: Open):
@@ -123,7 +124,7 @@ def test_it_is_as_it_was_before(world: World, terminal: Open):
 
     number = newest(world).number
     shell.types("exit()", "it ended on prodmanager1, with status 0")
-    until(lambda: not newest(world).live, 10, "the operation ends")
+    until(lambda: not newest(world).live, "the operation ends")
     assert (newest(world).number, newest(world).state) == (number, "done")
     channel(world, "the shell of ada: it ended on prodmanager1")
     log = [entry.event for entry in world.store.entries(newest(world).id)]
@@ -136,8 +137,8 @@ def test_a_terminal_that_is_closed(world: World, terminal: Open):
     shell.shows(">>> ")
     assert on_host(world, "prodmanager1", "manage.py shell")
     shell.close()
-    until(lambda: not on_host(world, "prodmanager1", "manage.py shell"), 15, "the shell ends")
-    until(lambda: not newest(world).live, 40, "the operation ends")
+    until(lambda: not on_host(world, "prodmanager1", "manage.py shell"), "the shell ends")
+    until(lambda: not newest(world).live, "the operation ends")
     assert newest(world).state == "failed"
     channel(world, "the shell of ada: the terminal is gone, and the shell with it")
 
@@ -148,7 +149,7 @@ def test_cancelled_from_slack(world: World, terminal: Open, ada: Any):
     shell.shows(">>> ")
     assert "is asked to stop" in ada.says(f"/cancel {newest(world).number}").answer
     shell.shows("cancelled by ada")
-    until(lambda: not on_host(world, "prodmanager1", "manage.py shell"), 15, "the shell ends")
+    until(lambda: not on_host(world, "prodmanager1", "manage.py shell"), "the shell ends")
 
 
 @pytest.mark.soak

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from bot.adapters.ansible.place import Place
 from bot.config import Config
 from bot.store import Store
 from tests.e2e.process import Bot
 from tests.lab.lab import Lab
+from tests.waiting import until
 
-T = TypeVar("T")
-GLANCE = 0.05
 BOT = "U0PACKLEAD"
 CHANNELS = ("C0PROD", "C0PUPPY", "C0OPS")
 RESIDENTS = ("unshare ", "leash.py ", ".supervisord ", " gunicorn ", " celery ", "[listener]")
 LOOKS = ("Describe", "Get", "List")
-
-
-def until(predicate: Callable[[], T], seconds: float, what: Callable[[], str] | str) -> T:
-    """Return what `predicate` says as soon as it is true; `what` says what is missing."""
-    end = time.monotonic() + seconds
-    while not (found := predicate()):
-        said = what if isinstance(what, str) else what()
-        assert time.monotonic() < end, f"waited {seconds:g} s in vain: {said}"
-        time.sleep(GLANCE)
-    return found
 
 
 @dataclass
@@ -86,7 +74,7 @@ class World:
         left = self.processes_of(number)
         assert not left, f"of #{number} is left: {left}"
         # A session of ssh ends on the host a moment after it has ended here.
-        until(lambda: not self.visitors(), 2, lambda: f"on the hosts is left: {self.visitors()}")
+        until(lambda: not self.visitors(), lambda: f"on the hosts is left: {self.visitors()}", 20)
 
     def state(self) -> dict[str, Any]:
         """All that a request which is refused must leave as it is."""
@@ -131,7 +119,7 @@ class Hosts:
 
     def answers(self, name: str) -> str:
         """The commit of which a web host itself says that it serves it."""
-        connection = http.client.HTTPConnection(self.lab.hosts[name], 8000, timeout=5)
+        connection = http.client.HTTPConnection(self.lab.hosts[name], 8000, timeout=60)
         try:
             connection.request("GET", "/healthz")
             answer = connection.getresponse()

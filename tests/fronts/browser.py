@@ -20,9 +20,10 @@ from typing import Any, Self, TypeVar
 
 import aiohttp
 
+from tests.waiting import PATIENCE
+
 T = TypeVar("T")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-PATIENCE = 30.0
 
 
 def program() -> str:

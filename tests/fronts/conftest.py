@@ -15,6 +15,7 @@ from bot.events import Event
 from bot.fronts import slack as front
 from bot.store import Operation, Store
 from tests.lab.slack import Slack
+from tests.waiting import PATIENCE
 
 SECRET = "signing-secret-of-the-lab"
 
@@ -42,7 +43,7 @@ class Running:
     def start(self, wait: bool = True) -> Running:
         self._thread.start()
         if wait:
-            assert self._ready.wait(10), "the front is not ready"
+            assert self._ready.wait(PATIENCE), "the front is not ready"
             if self.failure:
                 raise self.failure
         return self
@@ -50,7 +51,7 @@ class Running:
     def stop(self) -> None:
         if self._loop and self._stop and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(15)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "the front does not stop"
 
     def _run(self) -> None:
@@ -94,6 +95,7 @@ class Worker:
 @pytest.fixture
 def slack(tmp_path: Path) -> Iterator[Slack]:
     with Slack(folder=tmp_path / "slack", rate_limits=20) as slack:
+        slack.ack_seconds = PATIENCE  # no test times the front
         yield slack
 
 

@@ -55,7 +55,7 @@ class Wire:
 
     def __init__(self, url: str) -> None:
         self.address = urlsplit(url).netloc
-        self._connection = http.client.HTTPConnection(self.address, timeout=10)
+        self._connection = http.client.HTTPConnection(self.address, timeout=60)
 
     def send(self, sent: Sent) -> int:
         """Return the status that was answered; 0: the connection was closed without one."""

@@ -11,6 +11,7 @@ from bot.config import Config
 from bot.fronts.pages import Pages, serve
 from bot.links import Links
 from bot.store import Store
+from tests.waiting import PATIENCE
 
 
 class Served:
@@ -28,7 +29,7 @@ class Served:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10), "the pages are not served"
+        assert self._ready.wait(PATIENCE), "the pages are not served"
         return self
 
     def __exit__(
@@ -38,7 +39,7 @@ class Served:
         trace: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(15)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "the pages do not stop"
 
     async def _serve(self) -> None:

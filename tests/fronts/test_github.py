@@ -26,6 +26,7 @@ from bot.fronts.pushes import Pushes
 from bot.locks import Lock
 from bot.store import Operation, Store
 from tests.lab.webhooks import Webhooks
+from tests.waiting import PATIENCE
 
 SECRET = "webhook-secret-of-the-lab"
 TOKENS = "secret-of-the-tokens-of-the-lab"
@@ -59,11 +60,11 @@ class Served:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
 
     async def _serve(self) -> None:
         async def health() -> Json:
@@ -205,7 +206,7 @@ def test_a_form_as_github_may_send_it(hooks: Webhooks, store: Store):
     body = urllib.parse.urlencode({"payload": json.dumps(payload())}).encode()
     headers = {"X-GitHub-Event": "push", "X-Hub-Signature-256": hooks.sign(body)}
     request = urllib.request.Request(hooks.url, body, headers)
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 202
     assert [o.line for o in all_of(store)] == ["deploy puppystream master"]
 
@@ -300,7 +301,7 @@ def test_a_hundred_at_once(hooks: Webhooks, store: Store):
     pairs = list(pairwise(commits)) * 5
     threads = [hooks.send("push", payload(new, old)) for old, new in pairs]
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
     answered = [d.status for d in hooks.deliveries]
     assert answered.count(202) == 20 and answered.count(200) == 80
     states = [o.state for o in all_of(store)]
@@ -393,7 +394,7 @@ def post(served: Served) -> Callable[[str], tuple[int, Json]]:
         headers = {"Authorization": token} if token else {}
         request = urllib.request.Request(served.url + "/deploys", b"", headers)
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:

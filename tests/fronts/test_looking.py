@@ -211,7 +211,7 @@ def test_it_goes_on_where_it_was_when_the_line_was_cut(
         browser.until("document.body.innerText.includes('prodweb1: restart')")
     broken(worker, id)
     with Served(config, store, port):
-        browser.until("document.querySelector('#main').dataset.complete", seconds=20)
+        browser.until("document.querySelector('#main').dataset.complete")
     assert browser.says("document.querySelectorAll('#log .step').length") == 3, "nothing twice"
     assert "2 lines" in text(browser, "details.step.bad")
     browser.console.clear()  # it has said that the line was cut

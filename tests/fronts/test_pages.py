@@ -66,7 +66,7 @@ class Answer:
 
 def get(served: Served, path: str, headers: dict[str, str] | None = None, method="GET") -> Answer:
     parts = urlsplit(served.url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
     try:
         connection.request(method, path, headers=headers or {})
         return Answer(connection.getresponse())

@@ -87,7 +87,6 @@ def test_the_matrix(slack: Slack, people, channels, lines: Lines, running: Runni
 def together(slack: Slack, given: list[tuple[str, str, str, str]]) -> list[Delivery]:
     """Say many lines, a few at once, and again where a busy machine was too late for them."""
     told: dict[tuple[str, str, str, str], Delivery] = {}
-    slack.ack_seconds = 30.0
     for _ in range(3):
         left = [one for one in given if one not in told or LATE in str(told[one].answer)]
         for at in range(0, len(left), 8):

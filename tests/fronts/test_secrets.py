@@ -95,7 +95,7 @@ def pages(bot: Bot, secrets: dict[str, str]) -> Iterator[tuple[str, bytes]]:
     for path in ("/metrics", "/healthz", "/", "/operations/1", board.removeprefix(at)):
         try:
             asked = urllib.request.Request(at + path, headers=token)
-            with urllib.request.urlopen(asked, timeout=5) as answer:
+            with urllib.request.urlopen(asked, timeout=60) as answer:
                 yield path, answer.read()
         except urllib.error.HTTPError as error:
             yield f"{path}: {error.status}", error.read()
@@ -149,7 +149,7 @@ def test_no_secret_is_told_at_a_start_that_comes_to_nothing(env: dict[str, str])
             "DATABASE_URL": f"postgresql://packlead:canary72password@{at}/packlead",
         }
         for words in (("check",), ("up",), ("audit", "verify")):
-            told = Packlead(wrong, *words).ends(1, 90)
+            told = Packlead(wrong, *words).ends(1)
             said = told.out + told.errors
             assert "database" in said and "canary" not in said, f"{words}: {said}"
             assert env["SLACK_SIGNING_SECRET"] not in said

@@ -17,11 +17,12 @@ from typing import Any, Protocol
 from tests.lab import balancer_groups, machine
 from tests.lab.balancer_groups import Group, ids
 from tests.lab.serving import listen
+from tests.waiting import PATIENCE
 
 SLOTS = 12  # servers for each group
 PORT = 8080  # of the first balancer, where it is free
 TICK = 0.03
-PATIENCE = 2.0  # seconds after which a target that was never healthy is told as unhealthy
+INITIAL = 2.0  # seconds after which a target that was never healthy is told as unhealthy
 Health = tuple[str, str]
 
 
@@ -105,7 +106,7 @@ class Balancers:
                 self._register(group.id, [instance])
         self._aws.health = self.health
 
-    def wait(self, seconds: float = 20) -> None:
+    def wait(self, seconds: float = PATIENCE) -> None:
         """Wait until every target that is to be served is healthy."""
         end = time.monotonic() + seconds
         while waited := self._unhealthy():
@@ -212,7 +213,7 @@ def _told(target: Target, seen: Seen) -> Health:
             return "draining", "Target.DeregistrationInProgress"
         case "served" if seen.up:
             return "healthy", ""
-        case "checked" if time.monotonic() - target.since < PATIENCE:
+        case "checked" if time.monotonic() - target.since < INITIAL:
             return "initial", "Elb.InitialHealthChecking"
         case "checked" if seen.up:
             return "initial", "Elb.InitialHealthChecking"

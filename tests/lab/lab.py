@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.lab import address, config
 from tests.lab.part import Part
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.lab.aws import Aws
@@ -181,7 +182,7 @@ class Lab(Part):
         if {"hosts", "balancer"} <= self.parts:
             self._wait_for_health()
 
-    def _wait_for_health(self, seconds: float = 10) -> None:
+    def _wait_for_health(self, seconds: float = PATIENCE) -> None:
         """The hosts are up; wait until the balancers have seen it."""
         until = time.monotonic() + seconds
         for environment in self.balancers:

@@ -29,6 +29,7 @@ import sqlalchemy as sa
 from bot.database import connect
 from tests.lab import address, machine
 from tests.lab.leashed import Leashed
+from tests.waiting import PATIENCE
 
 PORT = 5432
 MISSING = "no Postgres here: apt-get install postgresql"
@@ -87,7 +88,7 @@ class Postgres:
         make(self.url, name)
         return f"{self.url}/{name}"
 
-    def start(self, seconds: float = 30) -> None:
+    def start(self, seconds: float = PATIENCE) -> None:
         settings = (*QUICK, f"listen_addresses={self._range.services}", f"port={PORT}")
         words = [self._programs / "postgres", "-D", self.folder / "data", "-k", ""]
         for setting in settings:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from tests.lab import fleet
 from tests.lab.address import claim
 from tests.lab.aws import Aws
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +38,6 @@ def refused(call: Callable[[], Any]) -> str:
     with pytest.raises(ClientError) as error:
         call()
     return str(error.value.response["Error"]["Code"])
-
-
-def eventually(true: Callable[[], Any], seconds: float = 5) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.02)
 
 
 def instances(aws: Aws, environment: str) -> dict[str, dict[str, Any]]:
@@ -94,15 +88,15 @@ def test_a_target_is_initial_healthy_draining_and_gone(aws: Aws) -> None:
     elb.modify_target_group_attributes(
         TargetGroupArn=arn, Attributes=[{"Key": delay, "Value": "1"}]
     )
-    eventually(lambda: set(health(aws, arn).values()) == {"healthy"})
+    until(lambda: set(health(aws, arn).values()) == {"healthy"})
     elb.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": web1}])
     assert health(aws, arn)[web1] == "draining"
-    eventually(lambda: web1 not in health(aws, arn))
+    until(lambda: web1 not in health(aws, arn))
     assert health(aws, arn, web1) == {web1: "unused"}
     elb.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": web1}])  # again: AWS says yes
     elb.register_targets(TargetGroupArn=arn, Targets=[{"Id": web1}])
     assert health(aws, arn, web1) == {web1: "initial"}
-    eventually(lambda: health(aws, arn, web1) == {web1: "healthy"})
+    until(lambda: health(aws, arn, web1) == {web1: "healthy"})
     elb.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": web1}])
     elb.register_targets(TargetGroupArn=arn, Targets=[{"Id": web1}])
     assert health(aws, arn)[web1] == "initial"
@@ -165,7 +159,7 @@ def test_a_classic_balancer(aws: Aws) -> None:
         told = elb.register_instances_with_load_balancer(LoadBalancerName=name, Instances=[one])
         assert told["Instances"] == [one]
     assert row() == "OutOfService Instance registration is still in progress."
-    eventually(lambda: row() == "InService N/A")
+    until(lambda: row() == "InService N/A")
     told = elb.deregister_instances_from_load_balancer(LoadBalancerName=name, Instances=[one])
     assert told["Instances"] == []
     assert row(Instances=[one]) == "InService Instance deregistration currently in progress."
@@ -198,7 +192,7 @@ def test_capacity_ends_and_new_ids_are_not_found_for_a_while(aws: Aws) -> None:
     missing = refused(lambda: ec2.describe_instances(InstanceIds=ids))
     assert missing == "InvalidInstanceID.NotFound"
     assert instances(aws, "test") == {}
-    eventually(lambda: len(instances(aws, "test")) == 1)  # one name for both
+    until(lambda: len(instances(aws, "test")) == 1)  # one name for both
     assert len(ec2.describe_instances(InstanceIds=ids)["Reservations"][0]["Instances"]) == 2
     terminate(aws, *ids)
 
@@ -217,7 +211,7 @@ def test_an_image_is_pending_then_available_with_tagged_snapshots(aws: Aws) -> N
     assert not available()
     assert refused(lambda: launch(aws, ImageId=image)) == "InvalidAMIID.Unavailable"
     assert refused(lambda: ec2.create_image(**make)) == "InvalidAMIName.Duplicate"
-    eventually(available)
+    until(available)
     [found] = available()
     assert found["Tags"] == tags
     snapshot = found["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]

@@ -16,7 +16,8 @@ from tests.lab.balancer_groups import Group
 from tests.lab.balancer_haproxy import Haproxy
 from tests.lab.balancer_python import PythonProxy
 from tests.lab.serving import listen
-from tests.lab.testing import HERE, Quiet, get, serve, until
+from tests.lab.testing import HERE, Quiet, get, serve
+from tests.waiting import until
 
 
 class Application(Quiet):
@@ -58,7 +59,7 @@ def test_servers_come_and_go_without_a_lost_request(balancer: tuple[Any, str]) -
     ended = threading.Event()
 
     def ask() -> None:
-        client = http.client.HTTPConnection(url, timeout=10)
+        client = http.client.HTTPConnection(url, timeout=60)
         while not ended.is_set():
             client.request("GET", "/")
             got = client.getresponse()

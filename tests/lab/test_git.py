@@ -15,7 +15,8 @@ import pytest
 
 from tests.lab import history
 from tests.lab.git import Git
-from tests.lab.testing import HERE, Quiet, serve, until
+from tests.lab.testing import HERE, Quiet, serve
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def _github(git: Git, path: str, body: Any = None, token: str = "") -> Any:
         json.dumps(body).encode() if body else None,
         {"Authorization": f"Bearer {token or git.token}"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 

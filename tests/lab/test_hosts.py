@@ -19,7 +19,8 @@ from tests.lab import machine
 from tests.lab.hosts import disk
 from tests.lab.lab import Lab
 from tests.lab.leashed import Leashed
-from tests.lab.testing import get, lives, until
+from tests.lab.testing import get, lives
+from tests.waiting import until
 
 
 def test_what_is_on_a_leash_ends_when_its_holder_is_killed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.lab import invariants
 from tests.lab.aws import PEEK
 from tests.lab.invariants import Capacity
 from tests.lab.lab import Lab
-from tests.lab.testing import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("invariants")]
 

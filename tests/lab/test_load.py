@@ -8,7 +8,8 @@ import time
 import pytest
 
 from tests.lab.load import Load
-from tests.lab.testing import Quiet, serve, until
+from tests.lab.testing import Quiet, serve
+from tests.waiting import until
 
 
 class Well(Quiet):

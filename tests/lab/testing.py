@@ -6,8 +6,7 @@ import contextlib
 import http.client
 import http.server
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = "127.0.0.1"
@@ -43,13 +42,6 @@ def serve(handler: type[Quiet]) -> Iterator[int]:
     thread.join()
 
 
-def until(true: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not within {seconds:g} s"
-        time.sleep(0.02)
-
-
 def lives(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -57,7 +49,7 @@ def lives(pid: int) -> bool:
 
 
 def get(url: str, path: str) -> tuple[int, bytes]:
-    client = http.client.HTTPConnection(url, timeout=10)
+    client = http.client.HTTPConnection(url, timeout=60)
     try:
         client.request("GET", path)
         got = client.getresponse()

@@ -83,7 +83,7 @@ class World:
         """What each web host answers, asked on its own."""
         answers = {}
         for host in self.hosts("web"):
-            with urlopen(f"http://{host.address}:8000/healthz", timeout=5) as answer:
+            with urlopen(f"http://{host.address}:8000/healthz", timeout=60) as answer:
                 answers[host.name] = json.load(answer)["commit"]
         return answers
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 MODULE = Path(__file__).parents[2] / "playbooks" / "library" / "release.py"
 TOKEN = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"
 GIT = {
@@ -246,7 +248,7 @@ def test_only_one_at_a_time_and_mend_ends_what_nobody_waits_for(host: Host):
     told = host.take("report", patience=0.3)
     assert told["failed"] and "waiting for the lock" in told["msg"]
     assert host.take("mend")["said"] == "has no release yet"
-    assert running.wait(5) == -15
+    assert running.wait(PATIENCE) == -15
     running.stdout.close()
 
 
@@ -262,7 +264,7 @@ def test_a_step_ends_when_nobody_listens_any_more(host: Host):
     time.sleep(0.5)
     assert running.poll() is None
     running.stdout.close()
-    running.wait(5)
+    running.wait(PATIENCE)
 
 
 def test_what_programs_print_is_told_plainly(host: Host):

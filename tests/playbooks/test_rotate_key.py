@@ -110,7 +110,7 @@ class World:
         """The fingerprint of a key in the process of each web host."""
         found = {}
         for host in self.hosts(*WEB):
-            with urlopen(f"http://{host.address}:8000/environment?key={key}", timeout=5) as answer:
+            with urlopen(f"http://{host.address}:8000/environment?key={key}", timeout=60) as answer:
                 found[host.name] = json.load(answer)["sha256"]
         return found
 

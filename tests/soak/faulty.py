@@ -17,7 +17,7 @@ from bot.store import Operation
 from tests.bench.table import Figure, none
 from tests.e2e.canaries import everywhere
 from tests.e2e.people import ACCEPTED, SAID_AGAIN, Asked, Person
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab import invariants
 from tests.lab.aws import PEEK
 from tests.lab.lab import Lab
@@ -28,6 +28,7 @@ from tests.soak.outage import posts, shown
 from tests.soak.rotations import KEY, put_first
 from tests.soak.walk import say
 from tests.soak.weather import Weather
+from tests.waiting import until
 
 FLEET = {"prod": {"web": 2}}
 STATES = {"done": "done", "failed": "stopped", "cancelled": "cancelled"}
@@ -119,7 +120,7 @@ class Day:
         asked = self._ask(f"/deploy prod {branch}")
         until(
             lambda: not asked.operation.live or self.world.hosts.is_out("prodweb1", "prod"),
-            LONG, "prodweb1 leaves the balancer",
+            "prodweb1 leaves the balancer", LONG,
         )  # fmt: skip
         self._answered(f"/cancel {asked.number}", "")
         if self._ends(asked, {"cancelled", "done"}, new) == "done":
@@ -166,7 +167,7 @@ class Day:
     ) -> str:
         """Wait for its end, and look at everything; return how it ended."""
         self.asked.append(asked)
-        until(lambda: not asked.operation.live, LONG, lambda: f"{asked.said} ends")
+        until(lambda: not asked.operation.live, f"{asked.said} ends", LONG)
         self._idle()
         state, well = asked.operation.state, asked.operation.state == "done"
         self.ended[state] += 1
@@ -208,7 +209,7 @@ class Day:
             self.broken.append(f"{line}: answered {asked.answer!r}, and prod is held by {held}")
 
     def _idle(self) -> None:
-        until(lambda: not self.world.store.live(), LONG, lambda: f"{self.world.store.live()} end")
+        until(lambda: not self.world.store.live(), lambda: f"{self.world.store.live()} end", LONG)
 
     # what must be so in the evening, when the weather is good again
 
@@ -218,7 +219,7 @@ class Day:
         rows = [row for asked in self.asked for row in family(world, asked)]
         until(
             lambda: not [r for r in rows if not world.store.note("slack", r.id).get("finished")],
-            90, lambda: f"Slack shows all of {[r.number for r in rows]}",
+            lambda: f"Slack shows all of {[r.number for r in rows]}",
         )  # fmt: skip
         for asked in self.asked:
             self._is_told(asked)
@@ -278,7 +279,7 @@ def house() -> Iterator[World]:
     """Two web hosts, and a key that they have."""
     with small_house(FLEET) as world:
         put_first(world)
-        until(lambda: not world.store.live(), 60, "the first key is everywhere")
+        until(lambda: not world.store.live(), "the first key is everywhere")
         yield world
 
 

@@ -19,10 +19,11 @@ from bot.store import Operation
 from tests.bench.table import Figure, none
 from tests.e2e.people import SAID_AGAIN, Asked, Person
 from tests.e2e.process import Packlead
-from tests.e2e.world import BOT, CHANNELS, World, until
+from tests.e2e.world import BOT, CHANNELS, World
 from tests.lab.slack.records import Call, Message
 from tests.soak.houses import small_house
 from tests.soak.walk import say
+from tests.waiting import until
 
 SOON = 120.0  # seconds after its return in which all must be told
 PATIENCE = 300.0  # seconds for which it is waited for
@@ -59,7 +60,7 @@ class Outage:
         self.numbers = [one.number for one in asked]
         asked[0].is_said_so_far()
         lost = slack.fault("chat.postMessage", "lost")
-        until(lambda: lost.count, 90, lambda: f"an answer is lost; {asked[0].events[-3:]}")
+        until(lambda: lost.count, lambda: f"an answer is lost; {asked[0].events[-3:]}")
         began = time.monotonic()
         slack.leave("refused")
         say(f"Slack is away, #{self.numbers[0]} is {asked[0].operation.state}")
@@ -70,8 +71,8 @@ class Outage:
         slack.leave("503")
         self.ghosts = self._unheard()
         for one in typed:
-            one.ends(0, 300)
-        until(lambda: not world.store.live(), 300, lambda: f"{world.store.live()} end")
+            one.ends(0, PATIENCE)
+        until(lambda: not world.store.live(), lambda: f"{world.store.live()} end", PATIENCE)
         rows = world.store.history(limit=1000)
         self.numbers += sorted(row.number for row in rows[: len(rows) - before])
         if len(self.numbers) != len(LINES) + len(TYPED):

@@ -14,10 +14,11 @@ from tests.bench.table import Figure, none
 from tests.e2e.canaries import Probe, Watch, canaries, digest, everywhere, found, heart
 from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab.aws.proxy import PEEK
 from tests.soak.houses import small_house
 from tests.soak.keys import newest_number, stored
+from tests.waiting import until
 
 KEY = "TWITTER_KEY"
 WAYS = ("typed", "typed", "generated", "typed", "refused", "typed", "undone")
@@ -91,8 +92,8 @@ def one(
     world.lab.aws.faults.clear()
     if not world.bot.lives:
         world.bot.start()
-    until(lambda: not asked.operation.live, 120, lambda: f"{way} ends")
-    until(lambda: not [*world.hosts.wrong()], 20, lambda: "; ".join(world.hosts.wrong()))
+    until(lambda: not asked.operation.live, lambda: f"{way} ends")
+    until(lambda: not [*world.hosts.wrong()], lambda: "; ".join(world.hosts.wrong()))
     now, after = stored(world, KEY)
     state = asked.operation.state
     if state != ("failed" if way == "refused" else "done"):
@@ -122,13 +123,13 @@ def ask(world: World, way: str, value: str) -> Asked:
         return ada.says(f"/rotate-key {KEY} prod{line}")
     if len(value) > SLACK:
         terminal = Packlead(world.lab.env, "run", f"rotate-key {KEY} prod", given=value)
-        until(lambda: newest_number(world) > newest, 30, "it is accepted")
+        until(lambda: newest_number(world) > newest, "it is accepted")
         terminal.stop()  # the bot works on it
     else:
         ada.says(f"/rotate-key {KEY} prod")
-        until(lambda: slack.views("U0ADA"), 10, "the form opens")
+        until(lambda: slack.views("U0ADA"), "the form opens")
         slack.submit("U0ADA", {"value": value})
-        until(lambda: newest_number(world) > newest, 10, "it is accepted")
+        until(lambda: newest_number(world) > newest, "it is accepted")
     return Asked(ada, "rotate-key", 0, f"accepted as #{newest_number(world)}")
 
 

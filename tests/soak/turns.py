@@ -17,10 +17,11 @@ from bot import words
 from bot.events import Stopped
 from tests.e2e.canaries import canaries, everywhere
 from tests.e2e.people import Asked, Person
-from tests.e2e.world import World, until
+from tests.e2e.world import World
 from tests.lab import invariants
 from tests.lab.aws import PEEK
 from tests.soak.keys import newest_number, stored
+from tests.waiting import until
 
 KEY = "TWITTER_KEY"
 MINIMUM = 2  # of web hosts, in the lab's config
@@ -56,7 +57,7 @@ class Turn:
         """Say something that is only there for another."""
         asked = self.person.says(line)
         asked.ends("done", 240)
-        until(lambda: not self.world.store.live(), 120, f"all of {line} ends")
+        until(lambda: not self.world.store.live(), f"all of {line} ends")
         return asked
 
     def count(self) -> int:
@@ -145,7 +146,7 @@ class Rollback(Turn):
             self.peace(f"/rollback prod {self.target}")  # which is refused where all run it
         self.world.hosts.run(self.new, "prod")
         self.person.says("/unlock prod")
-        until(lambda: not self.world.store.locks.of("prod"), 10, "prod is unlocked")
+        until(lambda: not self.world.store.locks.of("prod"), "prod is unlocked")
 
 
 class Restart(Turn):
@@ -177,9 +178,9 @@ class Rotate(Turn):
     def say(self) -> Asked:
         slack, newest = self.world.lab.slack, newest_number(self.world)
         self.person.says(f"/rotate-key {KEY} prod")
-        until(lambda: slack.views(self.person.id), 10, "the form opens")
+        until(lambda: slack.views(self.person.id), "the form opens")
         slack.submit(self.person.id, {"value": self.value})
-        until(lambda: newest_number(self.world) > newest, 10, "it is accepted")
+        until(lambda: newest_number(self.world) > newest, "it is accepted")
         return Asked(self.person, "rotate-key", 0, f"accepted as #{newest_number(self.world)}")
 
     def wrong(self, asked: Asked) -> Iterator[str]:
@@ -246,7 +247,7 @@ class Prune(Turn):
         ]  # fmt: skip
         made = {image for image, _ in self.world.lab.aws.shelf(rows)}
         # The lab's AWS shows what is new to it as pending for a moment.
-        until(lambda: made <= {*images(self.world, "prodweb1")}, 10, "the old images are there")
+        until(lambda: made <= {*images(self.world, "prodweb1")}, "the old images are there")
 
     def say(self) -> Asked:
         return self.person.says("/prune prod --keep 1")

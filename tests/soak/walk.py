@@ -15,7 +15,7 @@ from bot.store import Operation
 from tests.e2e.canaries import found
 from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
-from tests.e2e.world import CHANNELS, World, until
+from tests.e2e.world import CHANNELS, World
 from tests.lab import invariants, testimony
 from tests.lab.fleet import Counts
 from tests.lab.invariants import Capacity
@@ -23,6 +23,7 @@ from tests.soak.blows import Blow
 from tests.soak.bound import Bound
 from tests.soak.houses import small_house
 from tests.soak.turns import Turn
+from tests.waiting import until
 
 SMALL: Counts = {"prod": {"web": 2, "celery": 1}}
 PATIENCE = 240.0  # seconds until something ends, whatever was done to it
@@ -81,7 +82,7 @@ class Walk:
         try:
             asked = turn.say()
             blow.said.set()
-            until(lambda: blow.over or not self.live(asked), PATIENCE, f"{blow} comes or never")
+            until(lambda: blow.over or not self.live(asked), f"{blow} comes or never", PATIENCE)
         finally:
             blow.disarm()
         name = f"{turn.name}: {blow}"
@@ -161,8 +162,8 @@ class Walk:
     def _ended(self, asked: Asked) -> None:
         until(
             lambda: not self.live(asked),
-            PATIENCE,
             lambda: f"#{asked.number} ends, which told last {asked.events[-4:]}",
+            PATIENCE,
         )
 
     def _settled(self, turn: Turn, asked: Asked, plays: int, lost: bool) -> list[str]:

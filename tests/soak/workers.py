@@ -20,11 +20,11 @@ from tests.bench.table import Figure, none
 from tests.e2e.people import Person
 from tests.e2e.process import Packlead
 from tests.e2e.several import Machine, Several, several, spans
-from tests.e2e.world import until
 from tests.lab.aws import PEEK
 from tests.lab.invariants import Capacity
 from tests.lab.lab import Lab
 from tests.lab.postgres import Postgres
+from tests.waiting import until
 
 LEASE = 3.0
 EVERY = 2.0  # seconds between two kills
@@ -154,7 +154,7 @@ def figures(
     yield none("d. samples in which nobody served prod", few, f"{len(capacity.samples)}")
     yield none("d. breaks of the audit", len(world.store.audit.verify()), "1")
     if not left:
-        until(lambda: not [*world.hosts.wrong()], 30, lambda: "; ".join(world.hosts.wrong()))
+        until(lambda: not [*world.hosts.wrong()], lambda: "; ".join(world.hosts.wrong()))
 
 
 def live(world: Several, asked: list[int]) -> list[Operation]:

@@ -27,6 +27,7 @@ from tests.lab.aws.images import IMAGE_DELAY
 from tests.lab.aws.proxy import Call, Proxy
 from tests.lab.aws.wire import Request
 from tests.lab.part import Part
+from tests.waiting import PATIENCE
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -111,7 +112,7 @@ class Aws(Part):
         """
         self._watchers.append(Watcher(callback))
 
-    def settled(self, seconds: float = 10) -> bool:
+    def settled(self, seconds: float = PATIENCE) -> bool:
         """Wait until the watchers have seen everything that has happened so far."""
         return all(watcher.settled(seconds) for watcher in self._watchers)
 
@@ -223,7 +224,7 @@ class Aws(Part):
         await self._runner.cleanup()
         await self._backend.disconnect()
 
-    def _run(self, work: Any, seconds: float = 30) -> Any:
+    def _run(self, work: Any, seconds: float = PATIENCE) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
 
     def _told(self, action: str, params: dict[str, str], answer: bytes) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.lab.hosts.ssh import Ssh
 from tests.lab.leashed import Leashed
 from tests.lab.machine import UNSHARE, Machine
+from tests.waiting import PATIENCE
 
 PORT = 8000
 CONFIG = """\
@@ -129,7 +130,7 @@ class Host:
         if self._leash:
             self._leash.stop()
 
-    def wait(self, seconds: float = 30) -> None:
+    def wait(self, seconds: float = PATIENCE) -> None:
         """Wait until supervisord listens, ssh greets and, on a web host, /healthz is well."""
         checks: list[Callable[[], bool]] = [self._supervised]
         checks += [self._greets] if self.ssh else []

@@ -10,6 +10,7 @@ from tests.lab.slack.people import Channel, User
 from tests.lab.slack.records import Call, Delivery, Json, Mention, Message, Refusal
 from tests.lab.slack.service import Service
 from tests.lab.slack.transcript import transcript
+from tests.waiting import PATIENCE
 
 T = TypeVar("T")
 GLANCE = 0.25  # how often `wait` looks again when nothing changed in Slack itself
@@ -86,7 +87,7 @@ class Seen(Service):
     def transcript(self, channel: str = "") -> str:
         return transcript(self._workspace, channel)
 
-    def wait(self, predicate: Callable[[], T], timeout: float = 10.0, what: str = "") -> T:
+    def wait(self, predicate: Callable[[], T], timeout: float = PATIENCE, what: str = "") -> T:
         """What `predicate` says, as soon as it is true; it is asked again at every change."""
         until = time.monotonic() + timeout
         while True:
@@ -108,5 +109,5 @@ class Seen(Service):
                 if self._workspace.version == seen:
                     self._workspace.condition.wait(min(left, GLANCE))
 
-    def wait_connected(self, count: int = 1, timeout: float = 10.0) -> None:
+    def wait_connected(self, count: int = 1, timeout: float = PATIENCE) -> None:
         self.wait(lambda: self.connections >= count, timeout, f"{count} Socket Mode connections")

@@ -96,12 +96,12 @@ class Service(Part):
 
     @property
     def ack_seconds(self) -> float:
-        """The deadline for acks: 3 s, as at Slack."""
+        """The deadline for acks, and the life of a trigger id: 3 s, as at Slack."""
         return self._hub.courier.ack_seconds
 
     @ack_seconds.setter
     def ack_seconds(self, seconds: float) -> None:
-        self._hub.courier.ack_seconds = seconds
+        self._hub.courier.ack_seconds = self._hub.tickets.trigger_seconds = seconds
 
     @property
     def retry_after(self) -> tuple[float, ...]:

@@ -71,7 +71,7 @@ def test_it_suggests_commands(slack: Slack) -> None:
 
 
 def test_changes_are_told_at_once(slack: Slack) -> None:
-    with urllib.request.urlopen(f"{slack.page_url}lab/events", timeout=5) as stream:
+    with urllib.request.urlopen(f"{slack.page_url}lab/events", timeout=60) as stream:
         first = stream.readline()
         slack.say("U0ADA", "C0PROD", "hello")
         stream.readline()

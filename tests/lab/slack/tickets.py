@@ -39,6 +39,7 @@ class ResponseUrl:
 class Tickets:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
+        self.trigger_seconds = TRIGGER_SECONDS
         self.triggers: dict[str, Trigger] = {}
         self.urls: dict[str, ResponseUrl] = {}
         self._count = itertools.count(1)
@@ -52,7 +53,7 @@ class Tickets:
         trigger = self.triggers.get(key)
         if trigger is None:
             raise SlackError("invalid_trigger_id")
-        if self.clock() - trigger.made > TRIGGER_SECONDS:
+        if self.clock() - trigger.made > self.trigger_seconds:
             raise SlackError("expired_trigger_id")
         if trigger.used:
             raise SlackError("exchanged_trigger_id")
