@@ -3,7 +3,9 @@
 What a lease is. A worker says that it lives five times in each. After a third of one without having
 said so it no longer trusts itself, and touches nothing until it has; a playbook that nobody touches
 ends after two thirds more. So what one machine has begun is over after one lease, and a peer takes
-over only after one and a half.
+over only after one and a half. Where the database was away, all were silent: a worker is dead only
+if somebody was heard all the while. Who that was is no matter, nor how long we live ourselves: also
+where each worker is killed soon after it has started, somebody takes over.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from bot.store import Store
 from bot.words import listed
 
 BEAT, TRUST, UNTOUCHED, TAKEN = 1 / 5, 1 / 3, 2 / 3, 3 / 2  # of a lease, as said above
+UNHEARD = 2 / 3  # of a lease: after a longer silence of all, nobody was dead because of it
 
 
 def worker_lives(store: Store, data: Path, lease: float) -> bool:
@@ -42,6 +46,41 @@ def living(store: Store, lease: float) -> set[str]:
     """Return the workers of several machines whose beat is not too late."""
     fresh = sa.select(workers.c.id).where(workers.c.beat > clock(store) - TAKEN * lease)
     return {row.id for row in store.transact(lambda c: c.execute(fresh).all())}
+
+
+def beat(c: sa.Connection, store: Store, me: str, lease: float) -> None:
+    """Say that we live."""
+    now, mine = clock(store), workers.c.id == me
+    in_time = sa.and_(workers.c.since.is_not(None), now - workers.c.beat < UNHEARD * lease)
+    since = sa.case((in_time, workers.c.since), else_=now)
+    if not c.execute(workers.update().where(mine).values(beat=now, since=since)).rowcount:
+        c.execute(workers.insert().values(id=me, beat=now, since=now))
+
+
+def dead(c: sa.Connection, store: Store, lease: float) -> list[str]:
+    """Return the workers that were silent for too long, while others were heard."""
+    rows = c.execute(sa.select(workers, sa.type_coerce(clock(store), sa.Float).label("now"))).all()
+    late = [row.id for row in rows if row.beat < row.now - TAKEN * lease]
+    spans = [(row.since, row.beat) for row in rows if row.since is not None]
+    if late and heard(spans, rows[0].now - TAKEN * lease, rows[0].now, UNHEARD * lease):
+        return late
+    return []
+
+
+def forget(c: sa.Connection, store: Store, worker: str, lease: float) -> None:
+    """Take a worker that is still silent off the list."""
+    silent = workers.c.beat < clock(store) - TAKEN * lease
+    c.execute(workers.delete().where(workers.c.id == worker, silent))
+
+
+def heard(spans: Iterable[tuple[float, float]], begin: float, end: float, gap: float) -> bool:
+    """Say whether these spans of seconds, put together, leave no longer gap from begin to end."""
+    reach = begin
+    for since, beat in sorted(spans):
+        if since - reach > gap:
+            return False
+        reach = max(reach, beat)
+    return end - reach <= gap
 
 
 def told(store: Store, data: Path, lease: float) -> str:

@@ -19,11 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
 
-from bot import masking, metrics
-from bot.alive import BEAT, TAKEN, TRUST, Badges, clock, home, living
+from bot import alive, masking, metrics
+from bot.alive import BEAT, TAKEN, TRUST, Badges, home, living
 from bot.dispatcher import Dispatcher
 from bot.errors import BotError, Cancelled
 from bot.events import (
@@ -38,7 +37,6 @@ from bot.job import Job
 from bot.narrator import Where, narrate, reason
 from bot.outside import Adapters
 from bot.remembered import Fenced, Remembered
-from bot.schema import workers
 from bot.store import Operation, Store
 
 log = logging.getLogger(__name__)
@@ -79,7 +77,7 @@ class Engine:
         self._fed: set[str] = set()
         self._running: set[str] = set()
         self._passed_on: dict[str, float] = {}
-        self._good_until = self._steady = 0.0
+        self._good_until = 0.0
         self._threads: list[threading.Thread] = []
         self._lock = -1
 
@@ -93,7 +91,6 @@ class Engine:
         if self.badges:
             self.badges.wear()
         self._beat()
-        self._steady = time.monotonic()
         DBOS(
             config=DBOSConfig(
                 name="packlead",
@@ -129,6 +126,7 @@ class Engine:
             thread.start()
             self._threads.append(thread)
         self._take_back()
+        self._take_over()
 
     def stop(self, drain: float = 5.0) -> None:
         """Let go of everything: running playbooks go on without us, and are found again."""
@@ -285,21 +283,15 @@ class Engine:
 
     def _beat(self) -> None:
         """Say that we live. Not patient: a beat that comes late must not count."""
-
-        began, now = time.monotonic(), clock(self.store)
+        began = time.monotonic()
         with self.store.engine.begin() as c:
-            update = workers.update().where(workers.c.id == self.me)
-            if not c.execute(update.values(beat=now)).rowcount:
-                c.execute(workers.insert().values(id=self.me, beat=now))
-        if began > self._good_until + self.lease * (1 - TRUST):
-            self._steady = time.monotonic()  # we were out of touch, and so perhaps was everybody
+            alive.beat(c, self.store, self.me, self.lease)
         self._good_until = began + self.lease * TRUST
 
     def _keep(self) -> None:
         """Take over from dead workers, and mend rows that the engine has given up."""
         self._take_back()
-        if not self.alone and time.monotonic() - self._steady > 2 * self.lease:
-            self._take_over()
+        self._take_over()
         self.store.expire()
         metrics.keep(self.store)
         old = self.store.now() - 2 * self.lease
@@ -322,9 +314,11 @@ class Engine:
             self.badges.forget(worker)
 
     def _take_over(self) -> None:
-        late = workers.c.beat < clock(self.store) - TAKEN * self.lease
+        """Go on with what dead workers of other machines have left."""
+        if self.alone:
+            return
         with self.store.engine.begin() as c:
-            dead = [row.id for row in c.execute(sa.select(workers.c.id).where(late))]
+            dead = alive.dead(c, self.store, self.lease)
         if not dead:
             return
         # Private, but conditional on the executor; the public resume_workflow runs a step twice.
@@ -334,7 +328,7 @@ class Engine:
                 executor_id=id, status="PENDING", load_input=False, load_output=False, limit=1
             ):
                 with self.store.engine.begin() as c:
-                    c.execute(workers.delete().where(workers.c.id == id, late))
+                    alive.forget(c, self.store, id, self.lease)
 
 
 def _put_back(id: str, executors: list[str], queue: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-NEWEST = "0003"  # the revision of bot/migrations/versions that these tables are
+NEWEST = "0004"  # the revision of bot/migrations/versions that these tables are
 
 metadata = sa.MetaData()
 
@@ -129,6 +129,7 @@ workers = sa.Table(
     metadata,
     sa.Column("id", sa.String(120), primary_key=True),
     sa.Column("beat", sa.Float, nullable=False),
+    sa.Column("since", sa.Float),  # it has beaten in time ever since then
 )
 
 

@@ -9,7 +9,7 @@ from bot.events import StepEnded, StepStarted
 from tests.bench.asked import Asker, Deploy, new_commit
 from tests.bench.bot import Bot
 from tests.bench.table import Figure, none, spread, within
-from tests.lab.aws.proxy import PEEK
+from tests.lab.keys import put_first
 from tests.lab.lab import Lab
 from tests.lab.load import Load
 
@@ -25,8 +25,7 @@ def measure(runs: int) -> Iterator[Figure]:
     deploys, rotations, whole = list[float](), list[float](), list[float]()
     asked = failed = 0
     with Lab(fleet=FLEET) as lab, Bot(lab) as bot, Load(lab.balancers["prod"], rate=RATE) as load:
-        ssm = lab.aws.client("ssm", PEEK)
-        ssm.put_parameter(Name=f"/app/prod/{KEY}", Value="first", Type="SecureString")
+        put_first(lab.aws, KEY)
         asker = Asker(lab, bot)
         for number in range(runs + 1):  # what a first turn takes longer does not count
             new_commit(lab, number)

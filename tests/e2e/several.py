@@ -13,9 +13,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from bot.alive import living
 from bot.config import load
@@ -43,7 +44,7 @@ class Machine:
         self.config = self.folder / "packlead.toml"
         lease = f"lease = {house.lease:g}\n"
         self.config.write_text(lease + text.replace(f'"{shared}"', f'"{self.data}"'))
-        self._parts: dict[str, subprocess.Popen[bytes]] = {}
+        self._parts: dict[str, Process] = {}
 
     def start(self, part: str = "worker", seconds: float = PATIENCE) -> Machine:
         """Start a part, and wait until it is at work."""
@@ -63,10 +64,7 @@ class Machine:
         """Start a part, and do not wait for it."""
         env = {**os.environ, **self.house.env, "PACKLEAD_CONFIG": str(self.config)}
         with self.log.open("ab") as log:
-            self._parts[part] = subprocess.Popen(
-                [sys.executable, "-m", "bot", part], env=env, cwd=ROOT, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log,
-            )  # fmt: skip
+            self._parts[part] = self.house.begin(part, env, log)
 
     def beats(self, living: set[str]) -> bool:
         """Whether its worker is one of those that say that they live."""
@@ -123,9 +121,33 @@ class Machine:
         return "\n".join(text.splitlines()[-lines:])
 
 
+class Process(Protocol):
+    """What is begun: a `subprocess.Popen`, or what may be held like one."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def kill(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, signal: int) -> None: ...
+
+
+Begin = Callable[[str, dict[str, str], BinaryIO], Process]
+
+
+def begin(part: str, env: dict[str, str], log: BinaryIO) -> Process:
+    """Start a part as a service manager does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "bot", part], env=env, cwd=ROOT, stdin=subprocess.DEVNULL,
+        stdout=log, stderr=log,
+    )  # fmt: skip
+
+
 @dataclass
 class Several(World):
     """The world of several machines; their runs are wherever they were begun."""
+
+    begin: Begin = begin
 
     url: str = ""
     lease: float = 3.0
@@ -181,11 +203,11 @@ def spans(run: Path) -> Iterator[tuple[float, float]]:
         yield min(times), max(times)
 
 
-def several(lab: Lab, url: str, lease: float, first: int = 1) -> Several:
+def several(lab: Lab, url: str, lease: float, first: int = 1, begin: Begin = begin) -> Several:
     """Return the world; no machine is in it yet. Its operations are numbered from `first`: hosts
     that knew another database refuse what is older than they remember."""
     store = Store(url, patience=30, key=KEY.encode())
     if first > 1:
         number_from(store, first)
     nobody: Bot = None  # type: ignore[assignment] - there are machines instead
-    return Several(lab, load(lab.config), store, nobody, url=url, lease=lease)
+    return Several(lab, load(lab.config), store, nobody, begin=begin, url=url, lease=lease)

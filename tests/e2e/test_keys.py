@@ -10,22 +10,20 @@ from tests.e2e.canaries import Watch, canaries, everywhere, found, heart
 from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
 from tests.e2e.world import World
+from tests.lab.aws import PEEK
+from tests.lab.keys import put_first
 from tests.lab.load import Load
 from tests.lab.slack.records import Json
 from tests.waiting import until
 
 KEY = "TWITTER_KEY"
 FIRST = "canary99x0123456789abcdef"
-PEEK = "AKIAPACKLEADLABPEEK1"
 
 
 @pytest.fixture
 def key(world: World) -> Iterator[str]:
     """A key that is in the store of prod."""
-    ssm = world.lab.aws.client("ssm", PEEK)
-    known = ssm.describe_parameters()["Parameters"]
-    if not any(row["Name"] == f"/app/prod/{KEY}" for row in known):
-        ssm.put_parameter(Name=f"/app/prod/{KEY}", Value=FIRST, Type="SecureString")
+    put_first(world.lab.aws, KEY, FIRST)
     yield KEY
 
 

@@ -25,7 +25,7 @@ from tests.lab.load import Load
 from tests.soak.houses import small_house
 from tests.soak.keys import stored
 from tests.soak.outage import posts, shown
-from tests.soak.rotations import KEY, put_first
+from tests.soak.rotations import KEY, put_one
 from tests.soak.walk import say
 from tests.soak.weather import Weather
 from tests.waiting import until
@@ -278,7 +278,7 @@ def owned(lab: Lab) -> Iterator[str]:
 def house() -> Iterator[World]:
     """Two web hosts, and a key that they have."""
     with small_house(FLEET) as world:
-        put_first(world)
+        put_one(world)
         until(lambda: not world.store.live(), "the first key is everywhere")
         yield world
 

@@ -15,7 +15,7 @@ from tests.e2e.canaries import Probe, Watch, canaries, digest, everywhere, found
 from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
 from tests.e2e.world import World
-from tests.lab.aws.proxy import PEEK
+from tests.lab.keys import put_first
 from tests.soak.houses import small_house
 from tests.soak.keys import newest_number, stored
 from tests.waiting import until
@@ -45,7 +45,7 @@ def measure(times: int) -> Iterator[Figure]:
     wrong: list[str] = []
     killed = 0
     with small_house() as world:
-        put_first(world)
+        put_one(world)
         with (
             Watch([heart(v) for v in values]) as watch,
             Probe(world, "prod", KEY) as probe,
@@ -133,7 +133,6 @@ def ask(world: World, way: str, value: str) -> Asked:
     return Asked(ada, "rotate-key", 0, f"accepted as #{newest_number(world)}")
 
 
-def put_first(world: World) -> None:
-    ssm = world.lab.aws.client("ssm", PEEK)
-    ssm.put_parameter(Name=f"/app/prod/{KEY}", Value="first-of-all", Type="SecureString")
+def put_one(world: World) -> None:
+    put_first(world.lab.aws, KEY)
     Person("U0ADA", world).says(f"/rotate-key {KEY} prod --generate").ends("done")

@@ -20,6 +20,7 @@ from tests.e2e.people import Asked, Person
 from tests.e2e.world import World
 from tests.lab import invariants
 from tests.lab.aws import PEEK
+from tests.lab.keys import put_first
 from tests.soak.keys import newest_number, stored
 from tests.waiting import until
 
@@ -167,9 +168,7 @@ class Rotate(Turn):
     values = canaries(10_000, time.time_ns())
 
     def ready(self) -> None:
-        ssm = self.world.lab.aws.client("ssm", PEEK)
-        if not ssm.describe_parameters()["Parameters"]:
-            ssm.put_parameter(Name=f"/app/prod/{KEY}", Value="first", Type="SecureString")
+        if put_first(self.world.lab.aws, KEY):
             self.peace(f"/rotate-key {KEY} prod --generate")
         self.before, self.versions = stored(self.world, KEY)
         self.value = next(self.values)
