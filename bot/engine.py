@@ -24,6 +24,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions
 from bot import alive, masking, metrics
 from bot.alive import BEAT, TAKEN, TRUST, Badges, home, living
 from bot.dispatcher import Dispatcher
+from bot.engine_claims import put_back, take
 from bot.errors import BotError, Cancelled
 from bot.events import (
     Answered,
@@ -212,7 +213,7 @@ class Engine:
         if time.monotonic() < until and by in map(home, living(self.store, self.lease)):
             mine = self.store.get(id)
             shard = mine is not None and self._lane(mine) is None
-            _put_back(id, [self.me], SHARDS if shard else QUEUE)
+            put_back(id, [self.me], SHARDS if shard else QUEUE)
             raise Fenced(id)
 
     def _heed_lock(self, operation: Operation) -> None:
@@ -310,7 +311,7 @@ class Engine:
         if self.badges is None:
             return
         for worker in self.badges.dropped():
-            DBOS._recover_pending_workflows([worker])
+            take(worker, self.me)
             self.badges.forget(worker)
 
     def _take_over(self) -> None:
@@ -329,10 +330,3 @@ class Engine:
             ):
                 with self.store.engine.begin() as c:
                     alive.forget(c, self.store, id, self.lease)
-
-
-def _put_back(id: str, executors: list[str], queue: str) -> None:
-    """Put one operation back into its queue: DBOS has a verb only for all of an executor's."""
-    from dbos._dbos import _get_dbos_instance
-
-    _get_dbos_instance()._sys_db.reenqueue_for_recovery(id, executors, queue)

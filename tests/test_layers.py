@@ -22,7 +22,7 @@ OUTSIDE = {  # library: the only files that may know it
     "aiohttp": "bot/fronts/",
     "apscheduler": ("bot/fronts/clock.py", "bot/adapters/calendar.py"),  # cron lines alone
     "rich": "bot/fronts/terminal",
-    "dbos": "bot/engine.py",
+    "dbos": "bot/engine",
     "sqlalchemy": "bot/",
     "alembic": "bot/schema.py",
     "cryptography": "bot/sealed.py",

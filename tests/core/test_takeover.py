@@ -159,9 +159,8 @@ def ends(store: Store, folder: Path, id: str, *words: str) -> None:
     assert (notes[0], notes[-1]) == ("before", "after")
 
 
-@pytest.mark.soak
 def test_a_killed_worker_comes_back_and_goes_on(store, start, ask, tmp_path):
-    """A peer that was faster at the queue leaves it to the machine on which the program is."""
+    """It takes it past the queue, where its peer would be in its way."""
     pids = {name: start(name, LONG) for name in ("two", "three")}
     id = ask()
     until(lambda: traced(tmp_path), "it is played")
