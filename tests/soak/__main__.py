@@ -4,7 +4,7 @@
            [--times 2] [--deploys 10] [--requests 20000] [--rotations 50]
            [--seeds 20] [--rates 0.01 0.1] [--minutes 10]
     python -m tests.soak points --kind deploy --seed 7 --minutes 5 [--skip 30]
-    python -m tests.soak workers --operations 100 --seed 7 --minutes 40
+    python -m tests.soak workers --operations 100 --seed 7 --minutes 40 [--every 2]
     python -m tests.soak kills --kills 200 --again 50 --kind deploy --kind prune --seed 7
 
 Prints a table; the exit status is 1 where a request failed, a bad build got further than it may, a
@@ -47,6 +47,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20, help="days in bad weather, at each rate")
     parser.add_argument("--rates", type=float, nargs="*", default=[0.01, 0.1], help="of failures")
     parser.add_argument("--operations", type=int, default=100, help="while workers are killed")
+    parser.add_argument(
+        "--every", type=float, default=2.0, help="so many seconds a worker is killed"
+    )
     parser.add_argument("--kills", type=int, default=200, help="of each kind of command")
     parser.add_argument("--again", type=int, default=50, help="of these, again while recovering")
     parser.add_argument("--kind", action="append", choices=list(TURNS), help="of command; or all")
@@ -64,7 +67,9 @@ def main() -> int:
         "scaling": lambda: scaling.measure(given.times),
         "faulty": lambda: faulty.measure(given.rates, given.seeds, given.minutes or 180),
         "outage": lambda: outage.measure(given.minutes or 10),
-        "workers": lambda: workers.measure(given.operations, given.seed, given.minutes or 40),
+        "workers": lambda: workers.measure(
+            given.operations, given.seed, given.minutes or 40, given.every
+        ),
     }
     if unknown := set(given.which) - set(measures):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(measures)}")
