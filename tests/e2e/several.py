@@ -148,7 +148,6 @@ class Several(World):
     """The world of several machines; their runs are wherever they were begun."""
 
     begin: Begin = begin
-
     url: str = ""
     lease: float = 3.0
     machines: dict[str, Machine] = field(default_factory=dict)
