@@ -24,7 +24,7 @@ from bot.outside import Adapters
 from bot.people import Who
 from bot.store import Store
 from tests.lab.postgres import drop, make
-from tests.waiting import PATIENCE
+from tests.waiting import until
 
 FILE = Path(__file__)
 TRACE = "PACKLEAD_TEST_TRACE"
@@ -117,15 +117,13 @@ def say(config: Config, store: Store, tmp_path: Path, monkeypatch) -> Iterator[C
     engine.stop()
 
 
-def ended(store: Store, id: str, seconds: float = PATIENCE):
+def ended(store: Store, id: str):
     """Return an operation and its last event, when it has ended."""
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
-        operation = store.get(id)
-        if operation and not operation.live:
-            return operation, store.entries(id)[-1].event
-        time.sleep(0.02)
-    raise AssertionError(f"{id} does not end: {store.get(id)}; {store.entries(id)}")
+    until(
+        lambda: (found := store.get(id)) and not found.live,
+        lambda: f"{id} ends: {store.get(id)}; {store.entries(id)}",
+    )
+    return store.get(id), store.entries(id)[-1].event
 
 
 def test_one_environment_works_in_order_and_two_side_by_side(say, store, tmp_path):

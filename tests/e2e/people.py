@@ -64,7 +64,7 @@ class Asked:
 
     # what the one who asked is told
 
-    def is_told(self, *texts: str, seconds: float = PATIENCE) -> str:
+    def is_told(self, *texts: str) -> str:
         """Wait until all of these were told to the one who asked alone; return all of it."""
 
         def told() -> str:
@@ -73,7 +73,7 @@ class Asked:
         def seen() -> str:
             return told() if told() and all(text in told() for text in texts) else ""
 
-        return until(seen, lambda: f"{self.said!r} is answered {told()!r} and not {texts}", seconds)
+        return until(seen, lambda: f"{self.said!r} is answered {told()!r} and not {texts}")
 
     def is_refused(self, *texts: str) -> None:
         """Nothing comes of it but an answer: a sentence, at most with a hint below it."""
@@ -172,7 +172,7 @@ class Asked:
         root = slack.message(card.channel, card.thread_ts or card.ts)
         return [m for m in root.replies if m.user == BOT and m.ts > card.ts]
 
-    def has_card(self, *texts: str, seconds: float = PATIENCE) -> Message:
+    def has_card(self, *texts: str) -> Message:
         """Wait until its card shows all of these."""
 
         def shown() -> str:
@@ -181,10 +181,10 @@ class Asked:
         def seen() -> bool:
             return bool(shown()) and all(text in shown() for text in texts)
 
-        until(seen, lambda: f"the card of #{self.number} shows {texts}, not {shown()!r}", seconds)
+        until(seen, lambda: f"the card of #{self.number} shows {texts}, not {shown()!r}")
         return self.card
 
-    def has_said(self, *texts: str, seconds: float = PATIENCE) -> str:
+    def has_said(self, *texts: str) -> str:
         """Wait until its thread shows all of these, in this order; return the whole thread."""
 
         def thread() -> str:
@@ -197,9 +197,7 @@ class Asked:
                     return ""
             return said
 
-        return until(
-            seen, lambda: f"the thread of #{self.number} shows {texts}, not {thread()!r}", seconds
-        )
+        return until(seen, lambda: f"the thread of #{self.number} shows {texts}, not {thread()!r}")
 
     def is_said_once(self) -> None:
         """No message of it stands twice in Slack, also not as a repeat that says that it is one."""

@@ -6,11 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
 READY = "packlead is ready"
@@ -28,10 +27,10 @@ class Bot:
     def lives(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self, seconds: float = PATIENCE) -> None:
+    def start(self) -> None:
         """Start it and wait until it hears commands."""
         self.spawn()
-        self.is_ready(seconds)
+        self.is_ready()
 
     def spawn(self) -> None:
         """Start it, and do not wait: it may be killed before it is ready."""
@@ -42,13 +41,14 @@ class Bot:
                 line, env=self.env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
-    def is_ready(self, seconds: float = PATIENCE) -> None:
+    def is_ready(self) -> None:
         """Wait until it hears commands."""
-        until = time.monotonic() + seconds
-        while READY.encode() not in self.log.read_bytes()[self._before :]:
+
+        def ready() -> bool:
             assert self.lives, f"the bot ended at its start:\n{self.tail()}"
-            assert time.monotonic() < until, f"not ready after {seconds:g} s:\n{self.tail()}"
-            time.sleep(0.05)
+            return READY.encode() in self.log.read_bytes()[self._before :]
+
+        until(ready, lambda: f"the bot is ready:\n{self.tail()}")
 
     def kill(self) -> None:
         """kill -9: it can say and write nothing more."""
@@ -56,7 +56,7 @@ class Bot:
         self._process.kill()
         self._process.wait(10)
 
-    def stop(self, seconds: float = PATIENCE) -> None:
+    def stop(self, seconds: float = 20) -> None:
         """Ask it to end, as a service manager does."""
         if self._process is None or not self.lives:
             return

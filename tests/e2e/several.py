@@ -89,7 +89,7 @@ class Machine:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def stop(self, part: str = "worker", seconds: float = PATIENCE) -> float:
+    def stop(self, part: str = "worker", seconds: float = 30) -> float:
         """Ask a part to end, and return in how many seconds it has."""
         began = time.monotonic()
         self._parts[part].send_signal(signal.SIGTERM)

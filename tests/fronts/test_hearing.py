@@ -8,6 +8,7 @@ from bot.events import Answered, WasCancelled
 from bot.store import Store
 from tests.fronts.conftest import Running, Worker
 from tests.lab.slack import Slack
+from tests.lab.slack.courier import ACK_SECONDS
 
 
 def test_a_command_is_acknowledged_and_recorded(strict: Slack, running: Running, store: Store):
@@ -157,7 +158,7 @@ def test_where_the_response_url_is_gone_it_is_said_otherwise(
 
 
 def test_a_hundred_commands_at_once(strict: Slack, running: Running, store: Store):
-    strict.rate_limits = False
+    strict.rate_limits, strict.ack_seconds = False, ACK_SECONDS
     given = [
         ("U0ADA", "/deploy", f"{'prod' if n % 2 else 'puppystream'} master", "C0OPS")
         for n in range(100)

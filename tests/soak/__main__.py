@@ -47,9 +47,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20, help="days in bad weather, at each rate")
     parser.add_argument("--rates", type=float, nargs="*", default=[0.01, 0.1], help="of failures")
     parser.add_argument("--operations", type=int, default=100, help="while workers are killed")
-    parser.add_argument(
-        "--every", type=float, default=2.0, help="so many seconds a worker is killed"
-    )
+    parser.add_argument("--every", type=float, default=2.0, help="seconds between kills of workers")
     parser.add_argument("--kills", type=int, default=200, help="of each kind of command")
     parser.add_argument("--again", type=int, default=50, help="of these, again while recovering")
     parser.add_argument("--kind", action="append", choices=list(TURNS), help="of command; or all")
