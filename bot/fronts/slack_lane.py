@@ -30,7 +30,7 @@ class Lane:
         self.waiting, self.clock, self.threads = 0, clock, threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slack-ask")
         self._queue: deque[Place] = deque()
-        self._visits: set[asyncio.Task[None]] = set()
+        self._visits: set[asyncio.Task[None] | None] = set()
 
     async def ask(self, work: Ask) -> Reply:
         """Return what `work` answers; it is not begun where it would come too late."""
@@ -40,7 +40,6 @@ class Lane:
         if len(self._visits) < self.threads:
             visit = asyncio.create_task(self._visit())
             self._visits.add(visit)
-            visit.add_done_callback(self._visits.discard)
         try:
             return await answer
         finally:
@@ -55,6 +54,12 @@ class Lane:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _visit(self) -> None:
+        try:
+            await self._serve()
+        finally:  # in the same moment in which the queue was empty: whoever comes next begins one
+            self._visits.discard(asyncio.current_task())
+
+    async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         while self._queue:
             share = max(1, VISIT // self.threads)
