@@ -45,7 +45,7 @@ def worker_lives(store: Store, data: Path, lease: float) -> bool:
 def living(store: Store, lease: float) -> set[str]:
     """Return the workers of several machines whose beat is not too late."""
     fresh = sa.select(workers.c.id).where(workers.c.beat > clock(store) - TAKEN * lease)
-    return {row.id for row in store.transact(lambda c: c.execute(fresh).all())}
+    return {row.id for row in store.look(lambda c: c.execute(fresh).all())}
 
 
 def beat(c: sa.Connection, store: Store, me: str, lease: float) -> None:
@@ -88,7 +88,7 @@ def told(store: Store, data: Path, lease: float) -> str:
     if store.alone:
         return f"{'one' if worker_lives(store, data, lease) else 'none'} lives"
     ages = sa.select(workers.c.id, (clock(store) - workers.c.beat).label("age"))
-    rows = store.transact(lambda c: c.execute(ages.order_by(workers.c.id)).all())
+    rows = store.look(lambda c: c.execute(ages.order_by(workers.c.id)).all())
     well = [row.id for row in rows if row.age < TAKEN * lease]
     late = [f"{row.id} is silent for {row.age:.0f} s" for row in rows if row.id not in well]
     verb = "lives" if len(well) < 2 else "live"

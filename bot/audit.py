@@ -75,7 +75,7 @@ class Audit:
         last = 0
         while True:
             query = sa.select(audit).where(audit.c.number > last).order_by(audit.c.number)
-            page = self._db.transact(
+            page = self._db.look(
                 lambda c, query=query: c.execute(query.limit(PAGE)).all()  # type: ignore[misc]
             )
             yield from (Row(**row._asdict()) for row in page)
@@ -93,10 +93,10 @@ class Audit:
             if not hmac.compare_digest(row.code, self._code(row, before)):
                 wrong.append(f"row {row.number} is not what was written, or not where it was")
             number, before = row.number, row.code
-        head = self._db.transact(lambda c: c.execute(sa.select(audit_head)).first())
+        head = self._db.look(lambda c: c.execute(sa.select(audit_head)).first())
         if head is None:
             anything = sa.select(sa.func.count()).select_from(operations)
-            known = self._db.transact(lambda c: c.execute(anything).scalar())
+            known = self._db.look(lambda c: c.execute(anything).scalar())
             return [*wrong, "the head is missing"] if number or known else wrong
         if not hmac.compare_digest(head.seal, self._seal(head.number, head.code)):
             wrong.append("the head is not what was written")

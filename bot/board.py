@@ -91,7 +91,7 @@ def read(
     """
     names = [name for name in config.environments if only is None or name in only]
     now, loose = store.now(), only is None
-    return store.transact(lambda c: _Reader(c, now, config, names, loose, windows).board())
+    return store.look(lambda c: _Reader(c, now, config, names, loose, windows).board())
 
 
 def told(store: Store, operation: Operation) -> tuple[Event | None, list[Operation]]:
@@ -99,7 +99,7 @@ def told(store: Store, operation: Operation) -> tuple[Event | None, list[Operati
     keys = ("end", "question") if operation.state == "waiting" else ("end",)
     mine = (events.c.operation == operation.id) & events.c.key.in_(keys)
     query = sa.select(events).where(mine).order_by(events.c.number.desc()).limit(1)
-    row = store.transact(lambda c: c.execute(query).first())
+    row = store.look(lambda c: c.execute(query).first())
     return (decode(row.kind, row.data) if row else None), store.children(operation.id)
 
 

@@ -36,19 +36,27 @@ class Database:
     ) -> None:
         self.url, self.patience, self.now = url, patience, clock
         self.engine = connect(url, wait)
+        self._reading = self.engine.execution_options(packlead_reads=True)
         self.alone = url.startswith("sqlite")  # one machine, and one writer at a time
         self._inserts: dict[tuple[str, ...], Any] = {}
-        schema.upgrade(self.engine)
+        schema.upgrade(self.engine, self._reading)
 
     def close(self) -> None:
         self.engine.dispose()
 
     def transact(self, work: Callable[[sa.Connection], T]) -> T:
         """Run one transaction; while patience lasts, again when the database is away."""
+        return self._run(work, self.engine)
+
+    def look(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run one that only reads, in the same way: it waits for nobody who writes."""
+        return self._run(work, self._reading)
+
+    def _run(self, work: Callable[[sa.Connection], T], engine: sa.Engine) -> T:
         give_up = time.monotonic() + self.patience
         while True:
             try:
-                with self.engine.begin() as connection:
+                with engine.begin() as connection:
                     return work(connection)
             except OperationalError:
                 if time.monotonic() >= give_up:
@@ -86,7 +94,8 @@ def connect(url: str, wait: float = WAIT) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads = connection.get_execution_options().get("packlead_reads")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 

@@ -29,7 +29,7 @@ class Locks:
 
     def of(self, environment: str) -> Lock | None:
         """Return the person's lock on an environment, unless it has expired."""
-        row = self._db.transact(
+        row = self._db.look(
             lambda c: c.execute(sa.select(locks).where(locks.c.environment == environment)).first()
         )
         if row is None or (row.until is not None and row.until < self._db.now()):
@@ -50,7 +50,7 @@ class Locks:
 
     def all(self) -> list[Lock]:
         """Return the locks in force, by environment."""
-        rows = self._db.transact(lambda c: c.execute(sa.select(locks)).all())
+        rows = self._db.look(lambda c: c.execute(sa.select(locks)).all())
         found = [Lock(**row._asdict()) for row in rows]
         now = self._db.now()
         return sorted(

@@ -34,7 +34,7 @@ class Reading:
 
 def read(store: Store) -> Reading:
     """Return the figures of this moment."""
-    return store.transact(lambda c: _read(c, store.now()))
+    return store.look(lambda c: _read(c, store.now()))
 
 
 def keep(store: Store, counts: Counts = COUNTS) -> None:

@@ -22,7 +22,7 @@ class Notes(Database):
         query = sa.select(notes.c.data).where(
             notes.c.audience == audience, notes.c.operation == operation
         )
-        return dict(self.transact(lambda c: c.execute(query).scalar()) or {})
+        return dict(self.look(lambda c: c.execute(query).scalar()) or {})
 
     def keep_note(self, audience: str, operation: str, data: Mapping[str, Any]) -> None:
         """Remember where an audience stands; `"finished": True` means it has told all."""
@@ -55,7 +55,7 @@ class Notes(Database):
             )
         )
         query = query.order_by(operations.c.number)
-        rows = self.transact(lambda c: c.execute(query).all())
+        rows = self.look(lambda c: c.execute(query).all())
         return [read_operation(row) for row in rows]
 
     def untold(self, audience: str, commands: Sequence[str], since: float) -> list[Operation]:
@@ -77,7 +77,7 @@ class Notes(Database):
             )
             .order_by(operations.c.number)
         )
-        return [read_operation(row) for row in self.transact(lambda c: c.execute(query).all())]
+        return [read_operation(row) for row in self.look(lambda c: c.execute(query).all())]
 
     def once(self, key: str, seconds: float | None = None) -> bool:
         """Return True the first time a key is seen; it is kept a day, or as long as told."""

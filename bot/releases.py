@@ -71,7 +71,7 @@ class Releases:
 
     def get(self, environment: str, number: int) -> Release | None:
         where = (releases.c.environment == environment) & (releases.c.number == number)
-        row = self._db.transact(lambda c: c.execute(sa.select(releases).where(where)).first())
+        row = self._db.look(lambda c: c.execute(sa.select(releases).where(where)).first())
         return Release(**row._asdict()) if row else None
 
     def newest(self, environment: str, limit: int = 20) -> list[Release]:
@@ -82,5 +82,5 @@ class Releases:
             .order_by(releases.c.number.desc())
             .limit(limit)
         )
-        rows = self._db.transact(lambda c: c.execute(query).all())
+        rows = self._db.look(lambda c: c.execute(query).all())
         return [Release(**row._asdict()) for row in rows]

@@ -47,7 +47,7 @@ class Sealed:
         from cryptography.fernet import InvalidToken
 
         query = sa.select(sealed.c.data).where(sealed.c.operation == operation)
-        data = self._db.transact(lambda c: c.execute(query).scalar())
+        data = self._db.look(lambda c: c.execute(query).scalar())
         if data is None:
             return None
         try:

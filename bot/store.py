@@ -164,7 +164,7 @@ class Store(Notes):
             if number.isdecimal() and len(number) < 10
             else (operations.c.id == id)
         )
-        row = self.transact(lambda c: c.execute(query).first())
+        row = self.look(lambda c: c.execute(query).first())
         return read_operation(row) if row else None
 
     def live(self, environment: str = "") -> list[Operation]:
@@ -273,10 +273,7 @@ class Store(Notes):
         return self._entries(sa.true(), number, limit)
 
     def newest_entry(self) -> int:
-        return (
-            self.transact(lambda c: c.execute(sa.select(sa.func.max(events.c.number))).scalar())
-            or 0
-        )
+        return self.look(lambda c: c.execute(sa.select(sa.func.max(events.c.number))).scalar()) or 0
 
     # -- below -----------------------------------------------------------------------------------
 
@@ -336,12 +333,12 @@ class Store(Notes):
         return c.execute(update.returning(operations.c.id)).first() is not None
 
     def _operations(self, query: sa.Select[Any]) -> list[Operation]:
-        return [read_operation(row) for row in self.transact(lambda c: c.execute(query).all())]
+        return [read_operation(row) for row in self.look(lambda c: c.execute(query).all())]
 
     def _entries(self, where: sa.ColumnElement[bool], after: int, limit: int) -> list[Entry]:
         query = sa.select(events).where(where, events.c.number > after)
         query = query.order_by(events.c.number).limit(limit)
-        rows = self.transact(lambda c: c.execute(query).all())
+        rows = self.look(lambda c: c.execute(query).all())
         return [Entry(r.number, r.operation, r.key, r.at, decode(r.kind, r.data)) for r in rows]
 
 

@@ -32,7 +32,7 @@ class Turns:
 
     def played(self, operation: str) -> Played:
         query = sa.select(turns).where(turns.c.operation == operation)
-        row = self._db.transact(lambda c: c.execute(query).first())
+        row = self._db.look(lambda c: c.execute(query).first())
         return Played(row.place, row.played, row.by) if row else Played()
 
     def take_up(self, c: sa.Connection, operation: str) -> int:

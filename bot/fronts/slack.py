@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
 from slack_bolt.request.async_request import AsyncBoltRequest
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.config import Config
 from bot.dispatcher import Dispatcher
@@ -113,7 +114,7 @@ class Front:
                 return
             directory = SlackDirectory(self.config, slack)
             if url := str(identity.get("url") or ""):
-                await self._database(self.store.keep_note, "slack", "workspace", {"url": url})
+                await self._database(self._settle, url)
             desk = Desk(slack, self.store, self.config, self.dispatcher.commands, self._database)
             audience = Audience(
                 desk, Pen(self.store, Path(self.config.data)), lambda: receiver.lane.waiting > 0
@@ -194,6 +195,14 @@ class Front:
                 )
             return identity
         return None
+
+    def _settle(self, url: str) -> None:
+        """Note where the workspace is, for links to it; without it everything else goes on."""
+        try:
+            if self.store.note("slack", "workspace") != {"url": url}:
+                self.store.keep_note("slack", "workspace", {"url": url})
+        except SQLAlchemyError as error:
+            log.warning("noting the workspace: %s", getattr(error, "orig", None) or error)
 
     async def _hear(self, request: web.Request) -> web.Response:
         guard = self._guard

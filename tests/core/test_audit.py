@@ -93,6 +93,8 @@ def _within(connection, kept):
         def transact(work):
             return work(connection)
 
+        look = transact
+
     return Audit(Here(), KEY).verify()  # type: ignore[arg-type]
 
 

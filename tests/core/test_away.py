@@ -120,22 +120,41 @@ def test_who_is_refused_hears_it_before_slack_gives_up():
     assert HURRY + TOO_LATE < SLACK, "Slack would call failed what may still happen"
 
 
-@pytest.mark.parametrize("seconds", [8.0, pytest.param(30.0, marks=pytest.mark.soak)])
-def test_locked_by_another_process(house: House, seconds: float):
-    walk = house.strolls()
+def held(house: House, seconds: float) -> subprocess.Popen[bytes]:
+    """Return a process that keeps everybody else from writing for so long."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(house.data / "packlead.db"), str(seconds)],
         stdout=subprocess.PIPE,
     )
     assert holder.stdout and holder.stdout.readline() == b"held\n"
+    return holder
+
+
+def test_who_only_reads_waits_for_nobody_who_writes(house: House):
+    walk = house.strolls()
+    holder = held(house, 600)
+    try:
+        begun = Store(house.url, wait=0.0)  # as at the start of a bot
+        assert [one.id for one in begun.history()] == [walk] and begun.entries(walk)
+        begun.close()
+        assert holder.poll() is None
+    finally:
+        holder.kill()
+        holder.communicate()
+    house.arrives(walk)
+
+
+@pytest.mark.parametrize("seconds", [8.0, pytest.param(30.0, marks=pytest.mark.soak)])
+def test_locked_by_another_process(house: House, seconds: float):
+    walk = house.strolls()
+    holder = held(house, seconds)
     count = len(detached_rows(house))
     for line in ("stroll puppystream", "look"):
         reply = house.says(line)
         assert not reply.ok
         assert reply.text == ("the database cannot be reached: nothing was accepted\nsay it again")
         assert holder.poll() is None, "it has waited for the other one"
-    assert holder.wait(seconds + 10) == 0
-    holder.stdout.close()
+    holder.communicate(timeout=seconds + 10)
     house.arrives(walk)
     assert len(house.store.history()) == count, "what was refused has not happened later"
     assert house.says("look").ok
