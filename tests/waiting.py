@@ -17,7 +17,8 @@ def until(
     """Return what `seen` says as soon as it is true; `what` says what is missing."""
     end = time.monotonic() + seconds
     while not (found := seen()):
-        said = what if isinstance(what, str) else what()
-        assert time.monotonic() < end, f"waited {seconds:g} s in vain: {said}"
+        if time.monotonic() >= end:
+            said = what if isinstance(what, str) else what()
+            raise AssertionError(f"waited {seconds:g} s in vain: {said}")
         time.sleep(GLANCE)
     return found
