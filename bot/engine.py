@@ -114,7 +114,7 @@ class Engine:
         DBOS.register_queue(
             SHARDS,
             worker_concurrency=1,
-            polling_interval_sec=self.poll,
+            polling_interval_sec=5 * self.poll,  # it takes minutes, and few have any
             on_conflict="always_update",
         )
         # The beat has a thread of its own: a slow repair must not make this worker look dead.
