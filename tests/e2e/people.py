@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
 from bot.events import Event, Output, Planned, StepEnded, StepProgress, StepStarted
 from bot.fronts.poster import KIND
@@ -23,9 +24,15 @@ class Person:
 
     id: str
     world: World
+    # Held while a line is typed and answered: where the bot is killed, that is not then.
+    calm: AbstractContextManager[object] = field(default=nullcontext(), compare=False)
 
     def says(self, text: str, channel: str = "C0PROD", thread: str = "") -> Asked:
         """Type a slash command, or mention the bot; it is heard within Slack's three seconds."""
+        with self.calm:
+            return self._says(text, channel, thread)
+
+    def _says(self, text: str, channel: str, thread: str) -> Asked:
         slack, before = self.world.lab.slack, len(self.hears())
         if text.startswith("/"):
             name, _, rest = text.partition(" ")

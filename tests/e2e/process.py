@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from tests.waiting import PATIENCE, until
 
@@ -15,12 +16,34 @@ ROOT = Path(__file__).parents[2]
 READY = "packlead is ready"
 
 
+class Process(Protocol):
+    """What is begun: a `subprocess.Popen`, or what may be held like one."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def kill(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, signal: int) -> None: ...
+
+
+Begin = Callable[[str, dict[str, str], BinaryIO], Process]
+
+
+def begin(part: str, env: dict[str, str], log: BinaryIO) -> Process:
+    """Start a part as a service manager does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "bot", part], env=env, cwd=ROOT, stdin=subprocess.DEVNULL,
+        stdout=log, stderr=log,
+    )  # fmt: skip
+
+
 class Bot:
     """`packlead up`; it may be ended as roughly as one likes, and started again."""
 
-    def __init__(self, env: Mapping[str, str], log: Path) -> None:
-        self.env, self.log = {**os.environ, **env}, log
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, env: Mapping[str, str], log: Path, begin: Begin = begin) -> None:
+        self.env, self.log, self._begin = {**os.environ, **env}, log, begin
+        self._process: Process | None = None
         self._before = 0  # length of the log when it was started
 
     @property
@@ -36,10 +59,7 @@ class Bot:
         """Start it, and do not wait: it may be killed before it is ready."""
         self._before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
-            line = [sys.executable, "-m", "bot", "up"]
-            self._process = subprocess.Popen(
-                line, env=self.env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            self._process = self._begin("up", self.env, log)
 
     def is_ready(self) -> None:
         """Wait until it hears commands."""

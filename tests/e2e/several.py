@@ -10,19 +10,16 @@ import json
 import os
 import secrets
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
 
 from bot.alive import living
 from bot.config import load
 from bot.numbers import number_from
 from bot.store import Store
-from tests.e2e.process import READY, ROOT, Bot
+from tests.e2e.process import READY, Begin, Bot, Process, begin
 from tests.e2e.world import World, processes, read
 from tests.lab.lab import Lab
 from tests.waiting import PATIENCE, until
@@ -119,28 +116,6 @@ class Machine:
     def tail(self, lines: int = 40) -> str:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
-
-
-class Process(Protocol):
-    """What is begun: a `subprocess.Popen`, or what may be held like one."""
-
-    @property
-    def pid(self) -> int: ...
-    def poll(self) -> int | None: ...
-    def kill(self) -> None: ...
-    def wait(self, timeout: float | None = None) -> int: ...
-    def send_signal(self, signal: int) -> None: ...
-
-
-Begin = Callable[[str, dict[str, str], BinaryIO], Process]
-
-
-def begin(part: str, env: dict[str, str], log: BinaryIO) -> Process:
-    """Start a part as a service manager does."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "bot", part], env=env, cwd=ROOT, stdin=subprocess.DEVNULL,
-        stdout=log, stderr=log,
-    )  # fmt: skip
 
 
 @dataclass

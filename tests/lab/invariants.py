@@ -51,15 +51,17 @@ class Inventory:
     snapshots: frozenset[str]
 
 
-def inventory(lab: Lab) -> Inventory:
-    """Look at everything there is now."""
+def inventory(lab: Lab, environment: str = "") -> Inventory:
+    """Look at everything there is now, or at what has the tag of an environment."""
     ec2 = lab.aws.client("ec2", PEEK)
     images = ec2.describe_images(Owners=["self"])["Images"]
     snapshots = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+
+    def ids(name: str, rows: list[Any]) -> frozenset[str]:
+        return frozenset(r[name] for r in rows if environment in ("", _tags(r).get("Env")))
+
     return Inventory(
-        frozenset(row["InstanceId"] for row in _instances(lab)),
-        frozenset(row["ImageId"] for row in images),
-        frozenset(row["SnapshotId"] for row in snapshots),
+        ids("InstanceId", _instances(lab)), ids("ImageId", images), ids("SnapshotId", snapshots)
     )
 
 

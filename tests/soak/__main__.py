@@ -52,7 +52,7 @@ def main() -> int:
     parser.add_argument("--again", type=int, default=50, help="of these, again while recovering")
     parser.add_argument("--kind", action="append", choices=list(TURNS), help="of command; or all")
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
-    parser.add_argument("--skip", type=int, default=0, help="points of each kind, of that seed")
+    parser.add_argument("--skip", type=int, default=0, help="so many points of each kind; or days")
     given = parser.parse_args()
     measures = {
         "deploys": lambda: deploys.measure(given.deploys, given.requests),
@@ -63,7 +63,9 @@ def main() -> int:
         ),
         "rotations": lambda: rotations.measure(given.rotations),
         "scaling": lambda: scaling.measure(given.times),
-        "faulty": lambda: faulty.measure(given.rates, given.seeds, given.minutes or 180),
+        "faulty": lambda: faulty.measure(
+            given.rates, given.seeds, given.minutes or 180, given.skip
+        ),
         "outage": lambda: outage.measure(given.minutes or 10),
         "workers": lambda: workers.measure(
             given.operations, given.seed, given.minutes or 40, given.every

@@ -311,9 +311,9 @@ def days(rates: Sequence[float], seeds: Sequence[int], minutes: float) -> Iterat
                     break
 
 
-def measure(rates: Sequence[float], seeds: int, minutes: float) -> Iterator[Figure]:
-    """Live through so many days at each rate, as far as the time goes."""
-    lived = list(days(rates, range(1, seeds + 1), minutes))
+def measure(rates: Sequence[float], seeds: int, minutes: float, skip: int = 0) -> Iterator[Figure]:
+    """Live through so many days at each rate, from a seed on, as far as the time goes."""
+    lived = list(days(rates, range(skip + 1, seeds + 1), minutes))
     for rate in rates:
         mine = [day for day in lived if day.rate == rate]
         ops, failed = (
@@ -324,7 +324,12 @@ def measure(rates: Sequence[float], seeds: int, minutes: float) -> Iterator[Figu
         broken, gave_up = (sum(len(getattr(d, n)) for d in mine) for n in ("broken", "gave_up"))
         calls = sum(day.calls for day in mine)
         yield Figure(f"c. calls that failed at {rate:.0%}", f"{failed.total()} of {calls}")
-        yield Figure(f"c. seeds at {rate:.0%}", f"{len(mine)}", f"{seeds}", over=len(mine) < seeds)
+        yield Figure(
+            f"c. seeds at {rate:.0%}",
+            f"{len(mine)}",
+            f"{seeds - skip}",
+            over=len(mine) < seeds - skip,
+        )
         yield none(f"c. broken invariants at {rate:.0%}", broken, of)
         yield Figure(
             f"c. honest failures at {rate:.0%}", f"{gave_up} of {ops.total()}", "0", gave_up > 0

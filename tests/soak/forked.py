@@ -1,7 +1,7 @@
-"""Workers that are forked from a process which has loaded all of Packlead.
+"""Bots and workers that are forked from a process which has loaded all of Packlead.
 
-To load it takes more than a second of a processor. Where one of three workers dies every other
-second on two cores, that would be most of what is done there; machines of their own have the time.
+To load it takes more than a second of a processor. Where one dies every few seconds on two cores,
+that would be most of what is done there; machines of their own have the time.
 """
 
 from __future__ import annotations
@@ -9,24 +9,27 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from typing import BinaryIO
 
 from bot.__main__ import main
-from tests.e2e import several
+from tests.e2e import process
 from tests.e2e.process import ROOT
 
+FORKED = ("up", "worker")
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([
     __name__, "alembic.command", "bot.adapters.ansible", "bot.adapters.aws.fleet",
     "bot.adapters.aws.secrets", "bot.adapters.remote", "bot.engine", "boto3", "commands",
-    "psycopg", "sqlalchemy.dialects.postgresql",
+    "bot.fronts.serving", "bot.fronts.slack", "psycopg", "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.dialects.sqlite",
 ])  # fmt: skip
 
 
-def begin(part: str, env: dict[str, str], log: BinaryIO) -> several.Process:
-    """Start a worker so; any other part is started as everywhere."""
-    return Forked(part, env, log.name) if part == "worker" else several.begin(part, env, log)
+def begin(part: str, env: dict[str, str], log: BinaryIO) -> process.Process:
+    """Start a bot or a worker so; any other part is started as everywhere."""
+    return Forked(part, env, log.name) if part in FORKED else process.begin(part, env, log)
 
 
 class Forked:
@@ -48,7 +51,8 @@ class Forked:
 
     def wait(self, timeout: float | None = None) -> int:
         self._process.join(timeout)
-        assert self._process.exitcode is not None, f"{self.pid} runs on after {timeout} s"
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
         return self._process.exitcode
 
     def send_signal(self, number: int) -> None:

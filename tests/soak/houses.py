@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.config import load
 from bot.store import Store
-from tests.e2e.process import Bot, Packlead
+from tests.e2e.process import Begin, Bot, Packlead, begin
 from tests.e2e.world import World
 from tests.lab.fleet import Counts
 from tests.lab.lab import Lab
@@ -20,7 +20,7 @@ QUICK = {"types": {"web": {"health_timeout": 8}}}
 
 @contextlib.contextmanager
 def small_house(
-    fleet: Counts | None = None, more: Mapping[str, Any] | None = None
+    fleet: Counts | None = None, more: Mapping[str, Any] | None = None, begin: Begin = begin
 ) -> Iterator[World]:
     """A fleet as small as one likes, so that a roll takes no longer than it must.
 
@@ -31,7 +31,7 @@ def small_house(
         config = load(lab.config)
         Path(config.data).mkdir(parents=True, exist_ok=True)
         store = Store(f"sqlite:///{config.data}/packlead.db", patience=60)
-        bot = Bot(lab.env, lab.folder / "bot.log")
+        bot = Bot(lab.env, lab.folder / "bot.log", begin)
         stack.callback(store.close)
         stack.callback(bot.stop)
         bot.start()

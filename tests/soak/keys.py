@@ -9,13 +9,14 @@ from tests.e2e.world import World
 from tests.lab.aws.proxy import PEEK
 
 
-def newest_number(world: World) -> int:
-    return max((o.number for o in world.store.history("prod", "rotate-key", 1)), default=0)
+def newest_number(world: World, environment: str = "prod") -> int:
+    rows = world.store.history(environment, "rotate-key", 1)
+    return max((row.number for row in rows), default=0)
 
 
-def stored(world: World, key: str) -> tuple[str, int]:
+def stored(world: World, key: str, environment: str = "prod") -> tuple[str, int]:
     """Return the value of a key in the store, and its version."""
-    name, ssm = f"/app/prod/{key}", world.lab.aws.client("ssm", PEEK)
+    name, ssm = f"/app/{environment}/{key}", world.lab.aws.client("ssm", PEEK)
     row = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]
     filters = [{"Key": "Name", "Values": [name]}]
     about = ssm.describe_parameters(ParameterFilters=filters)["Parameters"][0]["Description"]

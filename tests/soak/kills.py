@@ -1,54 +1,226 @@
-"""Kills at random moments of every kind of command, some of them killed again while recovering."""
+"""The bot killed again and again, while every kind of command runs in four environments at once.
+
+In each environment one person says one line after the other, and after each looks at the hosts,
+the balancer and AWS; a kill strikes whatever is at work just then. At the end, when all is quiet,
+everything else is looked at.
+"""
 
 from __future__ import annotations
 
 import random
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from statistics import median
+from dataclasses import dataclass, field
 
-from tests.bench.table import Figure
-from tests.e2e.people import Person
-from tests.soak.blows import AtMoment
+from tests.bench.table import Figure, none
+from tests.e2e.people import Asked, Person
+from tests.e2e.world import CHANNELS, World
+from tests.lab import invariants, testimony
 from tests.soak.bound import Bound
-from tests.soak.points import figures, together
 from tests.soak.turns import TURNS, Turn
-from tests.soak.walk import Capacity, Walk, house, say
+from tests.soak.walk import Capacity, Walk, alive, family, house, say
+from tests.waiting import until
+
+ENVIRONMENTS = ("prod", "puppystream", "qa", "demo")
+PAUSE = 6.0  # seconds from when it is at work to the next kill, at most
+RECOVERS = 3.0  # seconds from a restart until it is at work on what it found, about
+LONG = 600.0  # seconds until something ends that is killed again and again
+SETTLED = 30.0  # seconds that hosts and balancer may be behind
+TOLD = 120.0  # seconds that Slack may be
+
+
+@dataclass
+class Kills:
+    """What was killed: for each operation how often, and how often of these while it recovered."""
+
+    world: World
+    wanted: int
+    again: int
+    kinds: Sequence[str]
+    dice: random.Random
+    bound: Bound
+    calm: threading.RLock = field(default_factory=threading.RLock)
+    struck: Counter[int] = field(default_factory=Counter)
+    soon: Counter[int] = field(default_factory=Counter)
+    said: dict[int, str] = field(default_factory=dict)  # which kind of command
+    typed: set[str] = field(default_factory=set)  # values that nobody may see
+    wrong: list[str] = field(default_factory=list)
+    restarted: float = 0.0
+    slowest: float = 0.0  # seconds from the last restart to an end
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def of(self, kind: str) -> tuple[int, int]:
+        """Return how often this kind was killed, and how often while it recovered."""
+        mine = [number for number, said in list(self.said.items()) if said == kind]
+        return sum(self.struck[n] for n in mine), sum(self.soon[n] for n in mine)
+
+    def short(self, kind: str) -> bool:
+        made, soon = self.of(kind)
+        return made < self.wanted or soon < self.again
+
+    def next(self) -> str:
+        """Return the kind that was killed least of those that have not had enough, or nothing."""
+        left = [kind for kind in self.kinds if self.short(kind)]
+        if self.over.is_set() or self.bound.over or not left:
+            return ""
+        return min(left, key=lambda kind: (self.of(kind)[0], self.dice.random()))
+
+    def go_on(self) -> None:
+        """Kill the bot at random moments, and sometimes again before it is at work."""
+        try:
+            while not self.over.wait(self.dice.random() * PAUSE):
+                with self.calm:
+                    self._turn()
+        except Exception as error:
+            self.wrong.append(f"a kill: {error!r}, and all was over")
+            self.over.set()
+
+    def _turn(self) -> None:
+        share = self.again / self.wanted
+        if self._kill(self.struck):
+            while self.dice.random() < share:
+                time.sleep(self.dice.random() * RECOVERS)
+                self._kill(self.struck, self.soon)
+            self.world.bot.is_ready()
+
+    def _kill(self, *counts: Counter[int]) -> bool:
+        if not (live := [one.number for one in self.world.store.live() if one.started]):
+            return False
+        self.world.bot.kill()
+        for count in counts:
+            count.update(live)
+        self.world.bot.spawn()
+        self.restarted = time.time()
+        return True
+
+
+def lane(kills: Kills, environment: str, capacity: Capacity | None) -> None:
+    """Say one line after the other in an environment, while others are wanted."""
+    person = Person("U0ADA", kills.world, kills.calm)
+    turns = {kind: TURNS[kind](kills.world, person, environment) for kind in kills.kinds}
+    kind = ""
+    try:
+        while kind := kills.next():
+            if turns[kind].count() > 2:
+                kind = "scale down"
+            struck(kills, turns[kind], kind, capacity)
+    except Exception as error:
+        kills.wrong.append(f"{environment}, {kind}: {error!r}, and all was over")
+        kills.over.set()
+
+
+def struck(kills: Kills, turn: Turn, kind: str, capacity: Capacity | None) -> None:
+    """Say one line, wait for its end, and say how often it was killed and what is not as it says.
+
+    What another line needs, or leaves, is killed too, and not counted.
+    """
+    if capacity:
+        capacity.least = Turn.least
+    turn.ready()
+    if capacity:
+        capacity.least = turn.least
+        capacity.mark(turn.name)
+    asked = turn.say()
+    number = asked.number
+    kills.said[number] = kind
+    until(lambda: not alive(asked), lambda: f"#{number} ends: {asked.events[-3:]}", LONG)
+    if kills.struck[number]:
+        ended = max(one.finished or 0.0 for one in family(asked))
+        kills.slowest = max(kills.slowest, ended - kills.restarted)
+    found, end = list(wrong(turn, asked)), time.monotonic() + SETTLED
+    while found and time.monotonic() < end:
+        time.sleep(0.5)
+        found = list(wrong(turn, asked))
+    kills.typed.update(turn.typed)
+    kills.wrong += [f"#{number} {turn.name}: {sentence}" for sentence in found]
+    say(
+        f"#{number} {turn.name} in {turn.environment}: {asked.operation.state}, killed "
+        f"{kills.struck[number]} times, {kills.soon[number]} of them while it recovered; {found}"
+    )
+    if capacity:
+        capacity.least = Turn.least
+    turn.after(asked)
+
+
+def wrong(turn: Turn, asked: Asked) -> Iterator[str]:
+    if asked.operation.state != "done":
+        yield f"it is {asked.operation.state}: {asked.events[-1]}"
+    yield from turn.wrong(asked)
+    held = asked.world.store.locks.of(turn.environment)
+    if bool(held) != turn.locks:
+        yield f"{turn.environment} is held: {held}"
+    if left := asked.world.processes_of(asked.number):
+        yield f"processes are left: {left}"
+
+
+def evening(kills: Kills, walk: Walk) -> Iterator[str]:
+    """Say what is wrong with all of it, when nobody says or kills anything any more."""
+    world, numbers = kills.world, sorted(kills.said)
+    for number in numbers:
+        yield from invariants.ended(world.store, number)
+        yield from invariants.plays(world.runs, number, 1)
+    unheard, end = numbers, time.monotonic() + TOLD
+    while unheard and time.monotonic() < end:
+        unheard = [n for n in unheard if [*thread(world, n)]]
+        time.sleep(1 if unheard else 0)
+    for number in unheard:
+        yield from thread(world, number)
+    yield from world.hosts.wrong()
+    yield from invariants.strays(world.lab, walk.before, walk.operations())
+    yield from invariants.locks(world.store)
+
+
+def thread(world: World, number: int) -> Iterator[str]:
+    return testimony.thread(world.lab.slack, world.store, number, CHANNELS)
 
 
 def measure(
-    kills: int, again: int, kinds: Sequence[str] = (), seed: int = 0, minutes: float = 0
+    wanted: int, again: int, kinds: Sequence[str] = (), seed: int = 0, minutes: float = 0
 ) -> Iterator[Figure]:
-    """Kill so often in each kind of command, and so many of these again while they recover.
+    """Kill so often in each kind of command, and so many of these times while it recovers.
 
-    A strike's moments come from the seed, its kind and its number, as parts of what the kind
-    takes. With `minutes`, or by SIGTERM, it ends earlier.
+    With `minutes`, or by SIGTERM, no more lines are said, and what runs ends first.
     """
     bound = Bound(minutes)
     say(f"kills of seed {seed}")
-    with house() as world:
-        ada = Person("U0ADA", world)
-        with Capacity(world.lab, "prod", 0) as capacity:
-            walk = Walk(world, ada, capacity, say)
-            turns = [TURNS[kind](world, ada) for kind in kinds or TURNS]
-            walk.through(bound, random_kills(walk, turns, kills, again, seed))
-    print(*walk.wrong, *capacity.broken[:20], sep="\n")
-    yield from figures("kills", walk.strikes, {turn.name: kills for turn in turns})
-    yield from together(walk, capacity)
+    with house({name: {"web": 2} for name in ENVIRONMENTS}) as world:
+        kills = Kills(world, wanted, again, kinds or [*TURNS], random.Random(seed), bound)
+        with Capacity(world.lab, "prod", Turn.least) as capacity:
+            walk = Walk(world, Person("U0ADA", world), capacity, say)
+            lanes = [
+                threading.Thread(
+                    target=lane, args=(kills, name, capacity if name == "prod" else None)
+                )
+                for name in ENVIRONMENTS
+            ]
+            killer = threading.Thread(target=kills.go_on)
+            for each in (*lanes, killer):
+                each.start()
+            for each in lanes:
+                each.join()
+            kills.over.set()
+            killer.join()
+            walk.typed = kills.typed
+        kills.wrong += evening(kills, walk)
+        walk.end()
+    yield from figures(kills, walk, capacity)
 
 
-def random_kills(
-    walk: Walk, turns: Sequence[Turn], kills: int, again: int, seed: int
-) -> Iterator[tuple[Turn, AtMoment, float | None]]:
-    """Yield a kill of each turn after the other, and the second that follows some of them."""
-    usual = {turn.name: turn.usual for turn in turns}
-    for number in range(kills):
-        for turn in turns:
-            dice = random.Random(f"{seed} {turn.name} {number}")
-            first = dice.random() * usual[turn.name]
-            twice = number * again // kills != (number + 1) * again // kills
-            # While it recovers: while the next bot starts, and while it goes on.
-            second = 0.5 + dice.random() * median((2.0, usual[turn.name], 8.0))
-            yield turn, AtMoment(first), second if twice else None
-            made = walk.strikes[-1]
-            if not made.reached:  # it was in peace: now it is known how long it takes
-                usual[turn.name] = made.seconds
+def figures(kills: Kills, walk: Walk, capacity: Capacity) -> Iterator[Figure]:
+    every = [*kills.wrong, *walk.wrong]
+    print(*every, *capacity.broken[:20], sep="\n")
+    for kind in kills.kinds:
+        made, soon = kills.of(kind)
+        ran = sum(said == kind for said in kills.said.values())
+        yield Figure(
+            f"{kind}: kills", f"{made} in {ran} operations", f"{kills.wanted}", made < kills.wanted
+        )
+        yield Figure(
+            f"{kind}: of these while it recovered", f"{soon}", f"{kills.again}", soon < kills.again
+        )
+    yield Figure("longest from the last restart to an end", f"{kills.slowest:.1f} s")
+    yield none("broken invariants in all", len(every), f"{len(kills.said)} operations")
+    few = len(capacity.broken)
+    yield none("samples below the minimum", few, f"{len(capacity.samples)}")

@@ -37,8 +37,9 @@ class Turn:
     least = MINIMUM - 1  # web hosts that serve meanwhile: rolls take one of two away
     locks = False  # whether it keeps the environment afterwards
 
-    def __init__(self, world: World, person: Person) -> None:
-        self.world, self.person = world, person
+    def __init__(self, world: World, person: Person, environment: str = "prod") -> None:
+        self.world, self.person, self.environment = world, person, environment
+        self.first = f"{environment}web1"  # the master of the web hosts
         self.typed: list[str] = []  # values that nobody may see
 
     def ready(self) -> None:
@@ -58,18 +59,18 @@ class Turn:
         """Say something that is only there for another."""
         asked = self.person.says(line)
         asked.ends("done", 240)
-        until(lambda: not self.world.store.live(), f"all of {line} ends")
+        until(lambda: not self.world.store.live(self.environment), f"all of {line} ends")
         return asked
 
     def count(self) -> int:
-        return len(self.world.hosts.names("prodweb"))
+        return len(self.world.hosts.names(f"{self.environment}web"))
 
     def commit(self) -> str:
-        return self.world.hosts.commit("prodweb1")
+        return self.world.hosts.commit(self.first)
 
     def runs(self, asked: Asked, old: str, new: str) -> Iterator[str]:
         """All hosts run the new commit; after a failure each one of both, as it is told."""
-        commits = self.world.hosts.commits("prod")
+        commits = self.world.hosts.commits(self.environment)
         if asked.operation.state == "done":
             if strange := {name: c[:7] for name, c in commits.items() if c != new}:
                 yield f"not all run {new[:7]}: {strange}"
@@ -85,7 +86,7 @@ class Turn:
     def released(self, asked: Asked) -> Iterator[str]:
         """The release of an operation ended as it did itself."""
         wanted = {"done": "healthy", "failed": "failed"}[asked.operation.state]
-        known = self.world.store.releases.newest("prod", 1000)
+        known = self.world.store.releases.newest(self.environment, 1000)
         mine = [r.state for r in known if r.operation == asked.operation.id]
         if mine != [wanted]:
             yield f"it is {asked.operation.state}, and its releases are {mine}"
@@ -96,26 +97,27 @@ class Deploy(Turn):
 
     def ready(self) -> None:
         self.old = self.commit()
-        files = {"walked.txt": f"{time.time_ns()}\n"}
-        self.new = self.world.lab.git.commit("master", files, "Walk on")
+        files, git = {"walked.txt": f"{time.time_ns()}\n"}, self.world.lab.git
+        self.new = git.commit("master", files, "Walk on")
+        self.line = f"/deploy {self.environment} {self.new}"  # master may go on before it is said
 
     def say(self) -> Asked:
-        return self.person.says("/deploy prod master")
+        return self.person.says(self.line)
 
     def wrong(self, asked: Asked) -> Iterator[str]:
         yield from self.runs(asked, self.old, self.new)
         yield from self.released(asked)
         if asked.operation.state != "done":
             return
-        masters = [name for name in self.world.hosts.names("prod") if name.endswith("1")]
+        masters = [n for n in self.world.hosts.names(self.environment) if n.endswith("1")]
         made = images_of(self.world, [o.id for o in self.world.store.children(asked.operation.id)])
         if made != Counter(f"{name} at {self.new[:7]}" for name in masters):
             yield f"images were made of {dict(made)}"
 
     def after(self, asked: Asked) -> None:
         if asked.operation.state != "done":
-            self.peace("/deploy prod master")
-            self.world.hosts.run(self.new, "prod")
+            self.peace(self.line)
+            self.world.hosts.run(self.new, self.environment)
 
 
 class Rollback(Turn):
@@ -124,30 +126,31 @@ class Rollback(Turn):
     def ready(self) -> None:
         while True:
             self.old = self.commit()
-            known = self.world.store.releases.newest("prod", 1000)
+            known = self.world.store.releases.newest(self.environment, 1000)
             mine = [
                 r for r in known if r.state in ("healthy", "rolled back") and r.commit != self.old
             ]
             if mine:
                 self.target, self.new = mine[0].number, mine[0].commit
                 return
-            deploy = Deploy(self.world, self.person)
+            deploy = Deploy(self.world, self.person, self.environment)
             deploy.ready()
-            self.peace("/deploy prod master")
+            self.peace(deploy.line)
 
     def say(self) -> Asked:
-        return self.person.says(f"/rollback prod {self.target}")
+        return self.person.says(f"/rollback {self.environment} {self.target}")
 
     def wrong(self, asked: Asked) -> Iterator[str]:
         yield from self.runs(asked, self.old, self.new)
         yield from self.released(asked)
 
     def after(self, asked: Asked) -> None:
-        if set(self.world.hosts.commits("prod").values()) != {self.new}:
-            self.peace(f"/rollback prod {self.target}")  # which is refused where all run it
-        self.world.hosts.run(self.new, "prod")
-        self.person.says("/unlock prod")
-        until(lambda: not self.world.store.locks.of("prod"), "prod is unlocked")
+        where = self.environment
+        if set(self.world.hosts.commits(where).values()) != {self.new}:
+            self.peace(f"/rollback {where} {self.target}")  # which is refused where all run it
+        self.world.hosts.run(self.new, where)
+        self.person.says(f"/unlock {where}")
+        until(lambda: not self.world.store.locks.of(where), f"{where} is unlocked")
 
 
 class Restart(Turn):
@@ -157,7 +160,7 @@ class Restart(Turn):
         self.old = self.commit()
 
     def say(self) -> Asked:
-        return self.person.says("/restart prod")
+        return self.person.says(f"/restart {self.environment}")
 
     def wrong(self, asked: Asked) -> Iterator[str]:
         yield from self.runs(asked, self.old, self.old)
@@ -165,32 +168,39 @@ class Restart(Turn):
 
 class Rotate(Turn):
     name = "rotate"
-    values = canaries(10_000, time.time_ns())
+
+    def __init__(self, world: World, person: Person, environment: str = "prod") -> None:
+        super().__init__(world, person, environment)
+        self.values = canaries(10_000, time.time_ns())
 
     def ready(self) -> None:
-        if put_first(self.world.lab.aws, KEY):
-            self.peace(f"/rotate-key {KEY} prod --generate")
-        self.before, self.versions = stored(self.world, KEY)
+        if put_first(self.world.lab.aws, KEY, environment=self.environment):
+            self.peace(f"/rotate-key {KEY} {self.environment} --generate")
+        self.before, self.versions = stored(self.world, KEY, self.environment)
         self.value = next(self.values)
         self.typed.append(self.value)
 
     def say(self) -> Asked:
-        slack, newest = self.world.lab.slack, newest_number(self.world)
-        self.person.says(f"/rotate-key {KEY} prod")
-        until(lambda: slack.views(self.person.id), "the form opens")
-        slack.submit(self.person.id, {"value": self.value})
-        until(lambda: newest_number(self.world) > newest, "it is accepted")
-        return Asked(self.person, "rotate-key", 0, f"accepted as #{newest_number(self.world)}")
+        slack, where = self.world.lab.slack, self.environment
+        newest = newest_number(self.world, where)
+        with self.person.calm:
+            self.person.says(f"/rotate-key {KEY} {where}")
+            until(lambda: slack.views(self.person.id), "the form opens")
+            slack.submit(self.person.id, {"value": self.value})
+            number = until(
+                lambda: (n := newest_number(self.world, where)) > newest and n, "it is accepted"
+            )
+        return Asked(self.person, "rotate-key", 0, f"accepted as #{number}")
 
     def wrong(self, asked: Asked) -> Iterator[str]:
         done = asked.operation.state == "done"
-        now, versions = stored(self.world, KEY)
+        now, versions = stored(self.world, KEY, self.environment)
         if now != (self.value if done else self.before):
             yield f"it is {asked.operation.state}, and the store has another value"
         if versions - self.versions not in ((1,) if done else (0, 2)):
             yield f"it is {asked.operation.state}, with {versions - self.versions} versions more"
         try:
-            everywhere(self.world, "prod", KEY, now)
+            everywhere(self.world, self.environment, KEY, now)
         except AssertionError as error:
             yield f"not everywhere: {error}"
 
@@ -200,25 +210,28 @@ class Scale(Turn):
 
     least = MINIMUM
 
-    def __init__(self, world: World, person: Person, to: int, origin: int) -> None:
-        super().__init__(world, person)
+    def __init__(
+        self, world: World, person: Person, to: int, origin: int, environment: str = "prod"
+    ) -> None:
+        super().__init__(world, person, environment)
         self.to, self.origin = to, origin
         self.name = f"scale {'up' if to > origin else 'down'}"
         if abs(to - origin) > 1:
             self.name += f" by {abs(to - origin)}"
 
     def ready(self) -> None:
-        if not images(self.world, "prodweb1"):
-            self.peace("/image prod web")
+        if not images(self.world, self.first):
+            self.peace(f"/image {self.environment} web")
         if self.count() != self.origin:
-            self.peace(f"/scale prod web {self.origin}")
+            self.peace(f"/scale {self.environment} web {self.origin}")
         self.live = self.commit()
 
     def say(self) -> Asked:
-        return self.person.says(f"/scale prod web {self.to}")
+        return self.person.says(f"/scale {self.environment} web {self.to}")
 
     def wrong(self, asked: Asked) -> Iterator[str]:
-        yield from invariants.fleet(self.world.lab, "prod", "web", self.to, self.live)
+        where = self.environment
+        yield from invariants.fleet(self.world.lab, where, "web", self.to, self.live)
 
 
 class Prune(Turn):
@@ -228,17 +241,21 @@ class Prune(Turn):
     stays: frozenset[str] = frozenset()
 
     def ready(self) -> None:
-        if not images(self.world, "prodweb1"):
-            self.peace("/image prod web")
-        if self.stays != invariants.inventory(self.world.lab).images:
-            self.peace("/prune prod --keep 1")
-        self.left = invariants.inventory(self.world.lab)
+        if not images(self.world, self.first):
+            self.peace(f"/image {self.environment} web")
+        if self.stays != self._held().images:
+            self.peace(f"/prune {self.environment} --keep 1")
+        self.left = self._held()
         self.stays = self.left.images
         self._shelve()
 
+    def _held(self) -> invariants.Inventory:
+        return invariants.inventory(self.world.lab, self.environment)
+
     def _shelve(self) -> None:
-        id, now = self.world.lab.fleet.ids("prod")["prodweb1"], time.time()
-        tags = {"Env": "prod", "Type": "web", "Master": "prodweb1", "Operation": "old"}
+        where, now = self.environment, time.time()
+        id = self.world.lab.fleet.ids(where)[self.first]
+        tags = {"Env": where, "Type": "web", "Master": self.first, "Operation": "old"}
         rows = [
             {"instance": id, "name": f"old-{time.time_ns()}", "created": now - days * DAY,
              "tags": {**tags, "Name": f"old-{days}"}, "state": "available"}
@@ -246,13 +263,13 @@ class Prune(Turn):
         ]  # fmt: skip
         made = {image for image, _ in self.world.lab.aws.shelf(rows)}
         # The lab's AWS shows what is new to it as pending for a moment.
-        until(lambda: made <= {*images(self.world, "prodweb1")}, "the old images are there")
+        until(lambda: made <= {*images(self.world, self.first)}, "the old images are there")
 
     def say(self) -> Asked:
-        return self.person.says("/prune prod --keep 1")
+        return self.person.says(f"/prune {self.environment} --keep 1")
 
     def wrong(self, asked: Asked) -> Iterator[str]:
-        now = invariants.inventory(self.world.lab)
+        now = self._held()
         if now != self.left:
             yield f"there are {now}, and not {self.left}"
 
@@ -278,13 +295,13 @@ def images_of(world: World, operations: list[str]) -> Counter[str]:
     return found
 
 
-Make = Callable[[World, Person], Turn]
+Make = Callable[..., Turn]  # of a world and a person, and perhaps an environment
 TURNS: dict[str, Make] = {
     "deploy": Deploy,
     "rollback": Rollback,
     "restart": Restart,
     "rotate": Rotate,
-    "scale up": lambda world, person: Scale(world, person, 3, 2),
-    "scale down": lambda world, person: Scale(world, person, 2, 3),
+    "scale up": lambda world, person, where="prod": Scale(world, person, 3, 2, where),
+    "scale down": lambda world, person, where="prod": Scale(world, person, 2, 3, where),
     "prune": Prune,
 }

@@ -19,6 +19,7 @@ from tests.e2e.world import CHANNELS, World
 from tests.lab import invariants, testimony
 from tests.lab.fleet import Counts
 from tests.lab.invariants import Capacity
+from tests.soak import forked
 from tests.soak.blows import Blow
 from tests.soak.bound import Bound
 from tests.soak.houses import small_house
@@ -82,7 +83,7 @@ class Walk:
         try:
             asked = turn.say()
             blow.said.set()
-            until(lambda: blow.over or not self.live(asked), f"{blow} comes or never", PATIENCE)
+            until(lambda: blow.over or not alive(asked), f"{blow} comes or never", PATIENCE)
         finally:
             blow.disarm()
         name = f"{turn.name}: {blow}"
@@ -92,14 +93,14 @@ class Walk:
             self.world.bot.spawn()
             if again is not None:
                 time.sleep(again)
-                if twice := self.live(asked) and self.world.bot.lives:
+                if twice := alive(asked) and self.world.bot.lives:
                     self.world.bot.kill()
                     restarted = time.time()
                     self.world.bot.spawn()
             self.world.bot.is_ready()
         self._ended(asked)
         broken = list(self._settled(turn, asked, 2 if blow.loses else 1, blow.loses))
-        recovery, end = None, max(o.finished or 0.0 for o in self.family(asked))
+        recovery, end = None, max(o.finished or 0.0 for o in family(asked))
         seconds = end - asked.operation.created
         if restarted:
             recovery = max(0.0, end - restarted)
@@ -131,13 +132,6 @@ class Walk:
             if not bound.told:
                 self.wrong.append(f"{name}: {error!r}, and all was over")
 
-    def live(self, asked: Asked) -> bool:
-        return any(operation.live for operation in self.family(asked))
-
-    def family(self, asked: Asked) -> list[Operation]:
-        """Return an operation and what followed it up."""
-        return [asked.operation, *self.world.store.children(asked.operation.id)]
-
     def end(self) -> None:
         """Look at what can be told only of all of it together."""
         world = self.world
@@ -161,7 +155,7 @@ class Walk:
 
     def _ended(self, asked: Asked) -> None:
         until(
-            lambda: not self.live(asked),
+            lambda: not alive(asked),
             lambda: f"#{asked.number} ends, which told last {asked.events[-4:]}",
             PATIENCE,
         )
@@ -181,26 +175,35 @@ class Walk:
             yield f"it is {operation.state}: {asked.events[-1]}"
         yield from turn.wrong(asked)
         yield from world.hosts.wrong()
-        yield from invariants.strays(lab, self.before, self._operations())
+        yield from invariants.strays(lab, self.before, self.operations())
         locked = [lock.environment for lock in world.store.locks.all()]
         if locked != (["prod"] if turn.locks and operation.state == "done" else []):
             yield f"locked is {locked}"
-        for one in self.family(asked):
+        for one in family(asked):
             yield from invariants.ended(world.store, one.number)
         yield from invariants.plays(world.runs, operation.number, plays)
         if left := world.processes_of(operation.number):
             yield f"processes are left: {left}"
         yield from testimony.thread(lab.slack, world.store, operation.number, CHANNELS)
 
-    def _operations(self) -> Collection[str]:
+    def operations(self) -> Collection[str]:
         """Return the ids of all that was accepted."""
         asked = self.world.store.history(limit=10_000)
         return {id for one in asked for id in (one.id, f"{one.id}/image")}
 
 
-def house() -> contextlib.AbstractContextManager[World]:
+def family(asked: Asked) -> list[Operation]:
+    """Return an operation and what followed it up."""
+    return [asked.operation, *asked.world.store.children(asked.operation.id)]
+
+
+def alive(asked: Asked) -> bool:
+    return any(operation.live for operation in family(asked))
+
+
+def house(fleet: Counts | None = None) -> contextlib.AbstractContextManager[World]:
     """A small lab, in which images may be pruned as soon as they are there, and a bot in it."""
-    return small_house(SMALL, {"images": {"young": 0}})
+    return small_house(fleet or SMALL, {"images": {"young": 0}}, forked.begin)
 
 
 def say(text: str) -> None:
