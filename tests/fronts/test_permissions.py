@@ -60,8 +60,7 @@ def test_every_command_has_its_row_and_its_permission_in_the_docs(known):
 LATE = "too much is asked at once"
 
 
-@pytest.mark.soak  # beside other tests some are not heard within 30 s
-@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.soak)])
 def test_the_matrix(slack: Slack, people, channels, lines: Lines, running: Running, whole: bool):
     """Each kind of person, each command, each environment; in every channel, or in turn."""
     slack.rate_limits = True  # few cards are told meanwhile: they are not what is looked at
