@@ -159,14 +159,15 @@ def roll(
             PLAYBOOK, environment.name, hosts, variables(job, environment, name, made)
         )
     except Cancelled as stop:
-        yield Note(f"{stop.by} said stop: every host goes back to {called(now)}")
+        # Told and not yielded, here and below: a cancel is thrown at a yield, and would leave it.
+        job.tell(Note(f"{stop.by} said stop: every host goes back to {called(now)}"))
         return WasCancelled(stop.by, (yield from back(job, environment, hosts, name, now, made)))
     except BotError as lost:  # it vanished: its machine went down, or somebody killed it
-        yield Note(f"the playbook was lost: every host goes back to {called(now)}")
+        job.tell(Note(f"the playbook was lost: every host goes back to {called(now)}"))
         stood = yield from back(job, environment, hosts, name, now, made)
         raise Failed(lost.text, stood) from None
     if not outcome.ok:
-        yield Note(f"{why(outcome)}: every host goes back to {called(now)}")
+        job.tell(Note(f"{why(outcome)}: every host goes back to {called(now)}"))
         stood = yield from back(job, environment, hosts, name, now, made)
         raise Failed(why(outcome), stood)
     return None
@@ -184,7 +185,7 @@ def back(
     given = {**variables(job, environment, name, now), "packlead_back": True}
     outcome = job.play(PLAYBOOK, environment.name, hosts, given, stoppable=False)
     for failure in outcome.failures:
-        yield Note(f"{failure.host} needs a look: {failure.task}: {failure.text}")
+        job.tell(Note(f"{failure.host} needs a look: {failure.task}: {failure.text}"))
     left = f"not so on {listed([f.host for f in outcome.failures])}" if outcome.failures else ""
     if made is None:  # it was to go away, and the store still has it
         return f"{name} stays {called(now)} {left}".rstrip()

@@ -159,7 +159,9 @@ def grow(
     running = job.aws.wait_running(tuple(i.id for i in made))
     up = {i.id for i in running}
     troubles += [f"{i.name} ({i.id}) did not start" for i in made if i.id not in up]
-    yield StepEnded("launch", "done" if running else "failed", f"{len(running)} run")
+    # Told and not yielded, here and below: a cancel is thrown at a yield, and must not be before
+    # what was made is taken away again, or what has left is terminated.
+    job.tell(StepEnded("launch", "done" if running else "failed", f"{len(running)} run"))
     well: tuple[str, ...] = ()
     stopped: Cancelled | None = None
     if running:
@@ -173,7 +175,7 @@ def grow(
             troubles.append(lost.text)
     bad = tuple(i for i in made if i.name not in well)
     if bad:
-        yield Note(f"taking away again: {listed([i.name for i in bad])}")
+        job.tell(Note(f"taking away again: {listed([i.name for i in bad])}"))
         leave(job, environment, type, bad)
         job.aws.terminate(tuple(i.id for i in bad))
     for trouble in troubles[:15]:
@@ -293,18 +295,19 @@ def shrink(
         try:
             outcome = yield from played(job, "retire.yml", environment, reachable, variables)
             for failure in outcome.failures:
-                yield HostReport(failure.host, f"did not stop in order: {failure.text}", ok=False)
+                text = f"did not stop in order: {failure.text}"
+                job.tell(HostReport(failure.host, text, ok=False))
         except Cancelled:
-            yield Note("putting back what was on its way out")
+            job.tell(Note("putting back what was on its way out"))
             job.play("mend.yml", environment.name, reachable, variables, stoppable=False)
             raise
         except Failed as lost:
-            yield Note(f"{listed(names)} may not stop in order: {lost.text}")
+            job.tell(Note(f"{listed(names)} may not stop in order: {lost.text}"))
     # A host that could not be reached has not left by itself: nobody may be sent to what is gone.
     leave(job, environment, type, going)
-    yield StepStarted("terminate")
+    job.tell(StepStarted("terminate"))
     job.aws.terminate(tuple(i.id for i in going))
-    yield StepEnded("terminate")
+    job.tell(StepEnded("terminate"))
     yield Done(f"{environment.name} has {len(left)} {type}: {listed(names)} went")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.e2e.people import Person
 from tests.e2e.world import World
 from tests.lab.copies import differences
+from tests.lab.invariants import inventory
 from tests.lab.load import Load
 from tests.waiting import until
 
@@ -42,6 +43,20 @@ def test_three_more_come_as_true_copies_and_go_again(world: World, ada: Person):
     assert world.hosts.names("prodweb") == ["prodweb1", "prodweb2"]
     last = world.store.history("prod", "scale")[0]
     assert (last.state, last.person) == ("done", "ada")
+
+
+def test_stopped_while_they_are_launched_they_are_taken_away_again(world: World, ada: Person):
+    if not inventory(world.lab).images:
+        ada.says("/image prod web").ends("done")
+    before = inventory(world.lab).instances
+    slow = world.lab.aws.fault("RunInstances", "slow", seconds=3.0)
+    up = ada.says("/scale prod web 4")
+    until(lambda: slow.hits, "the first one is launched")
+    ada.says(f"/cancel {up.number}")
+    up.ends("cancelled").has_card("cancelled by ada")
+    up.has_said("taking away again: prodweb3 and prodweb4")
+    until(lambda: inventory(world.lab).instances == before, "nothing of it is left")
+    assert not [*world.hosts.wrong()]
 
 
 def test_what_cannot_be_scaled_is_answered_and_changes_nothing(world: World, ada: Person):
