@@ -74,7 +74,7 @@ class Audience:
         self._say_whispers()
         try:
             if self.pen is not None and not await self.desk.database(self.pen.hold):
-                self.tellers.clear()
+                self._put_down()
                 return
             await self._look()
         except Exception:
@@ -97,6 +97,13 @@ class Audience:
             if operation.id not in self.tellers:
                 self.tellers[operation.id] = Teller(operation, note, self.desk)
             self.tellers[operation.id].take(operation, entries)
+
+    def _put_down(self) -> None:
+        """Somebody else writes now: what is on its way here they find noted, and mark."""
+        for teller in self.tellers.values():
+            if teller.task:
+                teller.task.cancel()
+        self.tellers.clear()
 
     def _send_out(self) -> None:
         """Give every teller that has something to do its turn."""
@@ -143,7 +150,8 @@ class Audience:
 def read(store: Store, known: Mapping[str, int], since: int) -> list[News]:
     """Return what is not told yet: each operation with its note, and its log since it was read.
 
-    Of those that are known the log is read where it has entries after `since`; 0: of all.
+    Of those that are known the log is read where it has entries after `since`, or is over: on
+    Postgres an end may be numbered before what was read already. 0: of all.
     """
     waiting = store.unfinished(KIND)  # first: what a row says to be over has its end in the log
     recent = store.entries_after(since, PAGE) if since else []
@@ -154,7 +162,7 @@ def read(store: Store, known: Mapping[str, int], since: int) -> list[News]:
         new = operation.id not in known
         note = store.note(KIND, operation.id) if new else {}
         after, entries = known.get(operation.id, 0), list[Entry]()
-        while new or everything or operation.id in touched:
+        while new or everything or operation.id in touched or not operation.live:
             page = store.entries(operation.id, after, PAGE)
             entries += page
             if len(page) < PAGE:

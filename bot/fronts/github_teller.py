@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 KIND = "github"
 COMMANDS = ("deploy", "rollback")
 NEWS = 86400.0  # seconds after which an end that was not told is no news any more
+AGAIN = 5.0  # seconds after which the log is read also where nothing newer is known
 LOOK, FIRST, MOST = 1.0, 2.0, 300.0  # seconds: between looks, and before a failure is tried again
 PAGE = 1000
 
@@ -78,6 +79,7 @@ class Teller:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store, self.github, self.pen, self.page, self.clock = store, github, pen, page, clock
+        self._again = float("-inf")
         self.tales: dict[str, Tale] = {}
         self._newest = -1
         self._stopping = threading.Event()
@@ -105,10 +107,11 @@ class Teller:
 
     def turn(self) -> None:
         """Read what is new, and tell what is due."""
-        newest = self.store.newest_entry()
-        if newest != self._newest:
+        newest, now = self.store.newest_entry(), self.clock()
+        # On Postgres an entry may come after one with a higher number.
+        if newest != self._newest or now >= self._again:
             self._read()
-            self._newest = newest
+            self._newest, self._again = newest, now + AGAIN
         for id, tale in list(self.tales.items()):
             if self._stopping.is_set():
                 return

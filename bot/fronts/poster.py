@@ -121,8 +121,9 @@ class Poster:
             "chat.postMessage", channel=channel, client_msg_id=key, **place, **message, **QUIET
         )
 
-    async def keep(self) -> None:
-        await self.desk.database(self.desk.store.keep_note, KIND, self.operation, dict(self.note))
+    async def keep(self, **more: bool) -> None:
+        note = {**self.note, **more}
+        await self.desk.database(self.desk.store.keep_note, KIND, self.operation, note)
 
     def _settled(self) -> None:
         self.note.pop("sending", None)

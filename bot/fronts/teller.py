@@ -114,8 +114,8 @@ class Teller:
         self.due = self.desk.clock() + seconds
 
     async def _finish(self) -> None:
-        self.note["finished"] = True
-        await self.poster.keep()
+        await self.poster.keep(finished=True)
+        self.note["finished"] = True  # only now: where it could not be kept it is told once more
 
     # -- the card --------------------------------------------------------------------------------
 
