@@ -30,9 +30,11 @@ RESERVE = 12  # of these are kept for what must be seen at once
 POSTS, POST_SECONDS = 3.0, 1.1  # a channel takes a few messages at once, then one a second
 FORMS = re.compile(r"(users|usergroups|auth|apps)\.")  # these do not read JSON
 LATER = {
-    "ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error",
-    "service_unavailable", "team_added_to_org", "request_timeout", "accesslimited",
+    "ratelimited", "rate_limited", "message_limit_exceeded", "service_unavailable",
+    "team_added_to_org", "request_timeout", "accesslimited",
 }  # fmt: skip
+# "It's possible some aspect of the operation succeeded", says docs.slack.dev of these two.
+PERHAPS = {"internal_error", "fatal_error"}
 KEY = {"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"}
 
 
@@ -149,8 +151,11 @@ class Web:
             seconds = float(after) if re.fullmatch(r"\d{1,4}", after) else 5.0
             self._until[method] = self.clock() + seconds
             raise Away(f"{method}: told to wait {seconds:.0f} s", seconds)
-        if status >= 500 or problem in LATER:
+        if status == 503 or problem in LATER:
             raise self._away(method, f"{method}: {problem or status}")
+        unread = status == 200 and "ok" not in answer and method != "response_url"
+        if status >= 500 or problem in PERHAPS or unread:
+            raise Lost(f"{method}: {problem or status}")
         self._failures[method] = 0
         if status != 200 or (answer and not answer.get("ok", True)):
             if problem in KEY:

@@ -265,6 +265,20 @@ def test_an_answer_that_is_lost_makes_one_marked_repeat(
     assert keys[0] == keys[1] and len(set(keys)) == len(keys) - 1
 
 
+@pytest.mark.parametrize("kind", ["500", "error", "nonsense"])
+def test_what_slack_may_have_done_is_said_again_with_a_mark(
+    slack: Slack, running: Running, worker: Worker, store: Store, kind: str
+):
+    """Slack says of an internal_error that some of it may have succeeded."""
+    slack.fault("chat.postMessage", kind, times=1)
+    slack.command("U0ADA", "/deploy", "prod master")
+    operation = worker.newest()
+    worker.begin(operation, PLAN)
+    worker.end(operation, Done("prod runs 5d6e7f8"))
+    finished(slack, store, operation.id)
+    assert ["said again" in message.wording for message in slack.messages("C0PROD")] == [True]
+
+
 def test_after_a_restart_it_goes_on(strict: Slack, launch, worker: Worker, store: Store):
     first = launch()
     begun(strict, worker, HostReport("prodweb1", "runs 5d6e7f8"))

@@ -224,7 +224,7 @@ class Day:
         for asked in self.asked:
             self._is_told(asked)
         calls = lab.slack.calls[slack:]
-        lost = sum(c.fault in ("lost", "dropped") for c in calls if posts(c))
+        lost = sum(c.fault in ("lost", "dropped", "500") for c in calls if posts(c))
         again = sum(SAID_AGAIN in m.wording for m in shown(world)) - self.again
         if again > lost:
             self.broken.append(f"{again} marked repeats, and {lost} answers were lost")
