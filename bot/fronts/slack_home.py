@@ -35,22 +35,33 @@ class Homes:
         self.config, self.dispatcher = config, dispatcher
         self.directory, self.desk = directory, desk
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()  # of these something more has happened since it was read
 
     def opened(self, user: str, teams: Collection[str], after: float = 0.0) -> None:
         """Have somebody's home drawn, soon."""
-        if user in self._tasks or not user:
+        if not user:
             return
-        task = asyncio.create_task(self._publish(user, frozenset(teams), after))
-        self._tasks[user] = task
-        task.add_done_callback(lambda _: self._tasks.pop(user, None))
+        if user in self._tasks:
+            self._again.add(user)
+            return
+        self._tasks[user] = asyncio.create_task(self._draw(user, frozenset(teams), after))
 
     async def stop(self) -> None:
         for task in list(self._tasks.values()):
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _publish(self, user: str, teams: frozenset[str], after: float) -> None:
-        await asyncio.sleep(after)
+    async def _draw(self, user: str, teams: frozenset[str], after: float) -> None:
+        try:
+            while after >= 0:
+                await asyncio.sleep(after)
+                self._again.discard(user)
+                await self._publish(user, teams)
+                after = AFTER if user in self._again else -1.0
+        finally:
+            self._tasks.pop(user, None)
+
+    async def _publish(self, user: str, teams: frozenset[str]) -> None:
         for _ in range(TRIES):
             try:
                 shown = await self.view(user, teams)

@@ -271,6 +271,17 @@ def test_an_opening_is_acked_before_slack_is_asked(installed: Slack):
     fault.clear()
 
 
+def test_what_happens_while_it_is_drawn_is_drawn_too(
+    installed: Slack, store: Store, ask: Callable, worker: Worker
+):
+    fault = installed.fault("views.publish", "slow", times=1, delay=2.0)
+    installed.open_home("U0ADA")
+    installed.wait(lambda: fault.count, what="the first drawing")
+    asked = ask("U0BOB", "deploy puppystream master")
+    installed.open_home("U0ADA")
+    home_of(installed, "U0ADA", f"#{store.get(asked.operation).number} deploy puppystream")
+
+
 def test_the_board_of_the_store_makes_a_home(store: Store, config: Config):
     view = home.view(board.read(store, config), People(config), Speaker("ada"), KNOWN)
     assert validate_home(view) == [] and "nothing released yet" in str(view["blocks"])
