@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -18,6 +18,8 @@ from bot.dispatcher import Reply
 VISIT = 16  # requests for each visit of the thread
 LONG = 0.1  # seconds: after this the answers so far are taken back
 TOO_LATE = 2.0  # seconds: Slack gives up after 3, and then nothing may have been begun
+
+CLOSED = Reply("Packlead is just starting again: nothing was accepted\nsay it again", ok=False)
 
 Ask = Callable[[], Reply]
 Place = tuple[Ask, float, "asyncio.Future[Reply]"]
@@ -29,11 +31,14 @@ class Lane:
     def __init__(self, threads: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
         self.waiting, self.clock, self.threads = 0, clock, threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slack-ask")
+        self._closed = False
         self._queue: deque[Place] = deque()
         self._visits: set[asyncio.Task[None] | None] = set()
 
     async def ask(self, work: Ask) -> Reply:
         """Return what `work` answers; it is not begun where it would come too late."""
+        if self._closed:
+            return CLOSED
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._queue.append((work, self.clock(), answer))
         self.waiting += 1
@@ -46,10 +51,12 @@ class Lane:
             self.waiting -= 1
 
     async def drain(self, seconds: float) -> None:
-        """Wait until all have their answer; what has not begun by then never does."""
+        """Wait until all have their answer; what has not begun by then never does, and is told."""
         until = self.clock() + seconds
         while self.waiting and self.clock() < until:
             await asyncio.sleep(0.01)
+        self._closed = True
+        self._turn_away(self._queue)
         self._queue.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -64,7 +71,11 @@ class Lane:
         while self._queue:
             share = max(1, VISIT // self.threads)
             places = [self._queue.popleft() for _ in range(min(share, len(self._queue)))]
-            replies = await loop.run_in_executor(self._pool, partial(self._work, places))
+            try:
+                replies = await loop.run_in_executor(self._pool, partial(self._work, places))
+            except (asyncio.CancelledError, RuntimeError):  # closed, and these had not begun
+                self._turn_away(places)
+                raise
             self._queue.extendleft(reversed(places[len(replies) :]))
             for (_, _, future), reply in zip(places, replies, strict=False):
                 if future.done():
@@ -73,6 +84,11 @@ class Lane:
                     future.set_exception(reply)
                 else:
                     future.set_result(reply)
+
+    def _turn_away(self, places: Iterable[Place]) -> None:
+        for _, _, answer in places:
+            if not answer.done():
+                answer.set_result(CLOSED)
 
     def _work(self, places: list[Place]) -> list[Reply | Exception]:
         began, replies = self.clock(), list[Reply | Exception]()
