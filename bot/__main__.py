@@ -305,9 +305,10 @@ def _stay(house: House, web: bool = False, worker: bool = False, clock: bool = F
     if clock:
         from bot.fronts.clock import Clock
 
-        ticking = Clock(house.config, store, dispatcher)
+        patient = house.store(PATIENCE)  # a night is not left out because the database was away
+        ticking = Clock(house.config, patient, house.dispatcher(patient))
         ticking.start()
-        ends.append(ticking.stop)
+        ends += [ticking.stop, patient.close]
     if web and (teller := house.teller(store)):
         teller.start()
         ends.append(teller.stop)

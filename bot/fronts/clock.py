@@ -45,7 +45,7 @@ class Clock:
             return
         self.scheduler = BackgroundScheduler(timezone="UTC")
         for row in self.config.schedule:
-            self.catch_up(row)
+            self.scheduler.add_job(self.catch_up, args=(row,), misfire_grace_time=None)  # now
             self.scheduler.add_job(
                 self.catch_up, Times(row), args=(row,), coalesce=True, max_instances=1,
                 misfire_grace_time=None,
