@@ -11,11 +11,17 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from bot import schema
 
 T = TypeVar("T")
 
+SILENT = {  # seconds, the last in milliseconds
+    "connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2,
+    "tcp_user_timeout": 10_000,
+}  # fmt: skip
+DEMOTED = "25006"  # says who was the first server, and takes no writes any more
 WAIT = 5.0  # seconds for another writer of a SQLite file
 FULL = "database or disk is full"
 
@@ -58,7 +64,7 @@ class Database:
             try:
                 with engine.begin() as connection:
                     return work(connection)
-            except OperationalError:
+            except (OperationalError, NoConnection):
                 if time.monotonic() >= give_up:
                     raise
                 time.sleep(0.2)
@@ -74,12 +80,22 @@ class Database:
         return c.execute(self._inserts[table.name, *row], dict(row)).scalar()
 
 
+def heard(url: str) -> dict[str, int]:
+    """Return when a connection to Postgres is given up whose server says nothing any more.
+
+    In libpq's words; what the URL says stands. All are below a worker's lease: the kernel's own are
+    a quarter of an hour and more, in which nobody would beat.
+    """
+    told = sa.make_url(url).query
+    return {name: number for name, number in SILENT.items() if name not in told}
+
+
 def connect(url: str, wait: float = WAIT) -> sa.Engine:
     """Open the database of a URL such as sqlite:///packlead.db or postgresql://…"""
     if not url.startswith("sqlite"):
         url = url.replace("postgres://", "postgresql://", 1)
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        return sa.create_engine(url, pool_pre_ping=True)
+        return sa.create_engine(url, pool_pre_ping=True, connect_args=heard(url))
     engine = sa.create_engine(url, json_serializer=json.dumps)
 
     @sa.event.listens_for(engine, "connect")
@@ -98,6 +114,16 @@ def connect(url: str, wait: float = WAIT) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+@sa.event.listens_for(sa.Engine, "handle_error")
+def _demoted(context: sa.engine.ExceptionContext) -> sa.exc.OperationalError | None:
+    """Take a server that was demoted for one that is away: the next connection may find the new."""
+    orig = context.original_exception
+    if getattr(orig, "sqlstate", "") != DEMOTED:
+        return None
+    context.is_disconnect = True
+    return OperationalError(context.statement, None, orig, connection_invalidated=True)
 
 
 @sa.event.listens_for(sa.Engine, "handle_error")
