@@ -23,6 +23,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions
 
 from bot import alive, masking, metrics
 from bot.alive import BEAT, TAKEN, TRUST, Badges, home, living
+from bot.database import heard
 from bot.dispatcher import Dispatcher
 from bot.engine_claims import put_back, take
 from bot.errors import BotError, Cancelled
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 QUEUE = "operations"
 SHARDS = "shards"  # parts of rolls over many hosts; those that wait for them are on the other queue
 LOOKING = 8  # commands that only look, at the same time: a hundred at once must not starve Slack
+IDLE = 60.0  # seconds for which nobody is at an operation that is ours until it is taken up again
 _engine: Engine | None = (
     None  # DBOS keeps one instance a process, and workflows are plain functions
 )
@@ -77,6 +79,7 @@ class Engine:
         self.stopping = threading.Event()
         self._fed: set[str] = set()
         self._running: set[str] = set()
+        self._idle: dict[str, float] = {}  # what is ours and nobody is at, and since when
         self._passed_on: dict[str, float] = {}
         self._good_until = 0.0
         self._threads: list[threading.Thread] = []
@@ -100,6 +103,7 @@ class Engine:
                 application_version="1",
                 serializer=DBOSPortableJSONSerializer(),
                 log_level="ERROR",
+                **({} if self.alone else {"db_engine_kwargs": {"connect_args": self._heard()}}),
             )
         )
         DBOS.launch()
@@ -128,6 +132,9 @@ class Engine:
             self._threads.append(thread)
         self._take_back()
         self._take_over()
+
+    def _heard(self) -> dict[str, Any]:
+        return {"application_name": "packlead", **heard(self.store.url)}
 
     def stop(self, drain: float = 5.0) -> None:
         """Let go of everything: running playbooks go on without us, and are found again."""
@@ -264,7 +271,10 @@ class Engine:
         for operation in self.store.live():
             if operation.state == "queued" and operation.id not in self._fed:
                 lane = self._lane(operation)
-                with SetWorkflowID(operation.id), SetEnqueueOptions(queue_partition_key=lane):
+                # By number: DBOS's own order is by a time, on SQLite in whole seconds, and one that
+                # is put back behind a later one would wait for it, which waits for the environment.
+                order = SetEnqueueOptions(queue_partition_key=lane, priority=operation.number)
+                with SetWorkflowID(operation.id), order:
                     DBOS.enqueue_workflow(QUEUE if lane else SHARDS, run_operation, operation.id)
                 self._fed.add(operation.id)
 
@@ -293,10 +303,12 @@ class Engine:
         """Take over from dead workers, and mend rows that the engine has given up."""
         self._take_back()
         self._take_over()
+        self._take_up()
         self.store.expire()
         metrics.keep(self.store)
         old = self.store.now() - 2 * self.lease
-        rows = {o.id: o for o in self.store.live() if o.state == "running" and o.created < old}
+        begun = ("queued", "running")
+        rows = {o.id: o for o in self.store.live() if o.state in begun and o.created < old}
         if not rows:
             return
         for found in DBOS.list_workflows(
@@ -304,7 +316,7 @@ class Engine:
         ):
             if found.status not in ("PENDING", "ENQUEUED", "DELAYED"):
                 told = Stopped(f"the engine gave it up ({found.status})", "status", "interrupted")
-                self.store.end(found.workflow_id, "failed", told)
+                self.store.end(found.workflow_id, "failed", told, of=begun)
 
     def _take_back(self) -> None:
         """Go on with what an ended worker of this data folder has left: its playbooks are here."""
@@ -313,6 +325,17 @@ class Engine:
         for worker in self.badges.dropped():
             take(worker, self.me)
             self.badges.forget(worker)
+
+    def _take_up(self) -> None:
+        """Go on with what is ours and nobody is at: the answer to its claim was lost."""
+        mine = DBOS.list_workflows(
+            executor_id=self.me, status="PENDING", load_input=False, load_output=False
+        )
+        now, idle = time.monotonic(), {found.workflow_id for found in mine} - self._running
+        self._idle = {id: self._idle.get(id, now) for id in idle}
+        # Not at once: what has just begun, or has just ended, stands there for a moment too.
+        if left := [id for id, since in self._idle.items() if now - since >= IDLE]:
+            take(self.me, self.me, left)
 
     def _take_over(self) -> None:
         """Go on with what dead workers of other machines have left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 
 from dbos._core import execute_dequeued_workflow
 from dbos._dbos import _get_dbos_instance
@@ -16,8 +17,8 @@ def put_back(id: str, executors: list[str], queue: str) -> None:
     _get_dbos_instance()._sys_db.reenqueue_for_recovery(id, executors, queue)
 
 
-def take(dead: str, me: str) -> None:
-    """Go on, at once, with what a dead executor was at.
+def take(dead: str, me: str, only: Collection[str] | None = None) -> None:
+    """Go on, at once, with what a dead executor was at, or with some of it.
 
     DBOS puts it into its queue, where all workers reach for it. Each of them leaves it to the one
     next to whose data the playbook runs, which has to be the quickest once, before the playbook
@@ -28,6 +29,8 @@ def take(dead: str, me: str) -> None:
     db, rows = dbos._sys_db, dbos._sys_db.tables.workflow_status
     for found in db.get_pending_workflows(dead, GlobalParams.app_version):
         id, token = found.workflow_id, str(uuid.uuid4())
+        if only is not None and id not in only:
+            continue
         its = (rows.c.workflow_uuid == id, rows.c.status == PENDING, rows.c.executor_id == dead)
         claim = rows.update().where(*its)
         claim = claim.values(

@@ -215,13 +215,18 @@ class Store(Notes):
         except IntegrityError:
             return Begun("busy")  # the index spoke: another one runs in this environment
 
-    def end(self, id: str, state: str, event: Event, holder: int = 0) -> None:
-        """Close an operation and append its last event; not where `holder` is it no more."""
+    def end(
+        self, id: str, state: str, event: Event, holder: int = 0, of: Iterable[str] = LIVE
+    ) -> None:
+        """Close an operation that is in one of these states, and append its last event.
+
+        Not where `holder` is it no more.
+        """
 
         def work(c: sa.Connection) -> None:
             if holder and not self.turns.holds(c, id, holder):
                 return
-            if self._move(c, id, LIVE, state=state, finished=self.now()):
+            if self._move(c, id, of, state=state, finished=self.now()):
                 self._append(c, id, "end", event)
                 self.audit.add(c, "ended", id, {"state": state})
                 self.sealed.drop(c, id)
