@@ -33,8 +33,8 @@ class Reading:
 
 
 def read(store: Store) -> Reading:
-    """Return the figures of this moment."""
-    return store.look(lambda c: _read(c, store.now()))
+    """Return the figures of this moment; after what is just being kept, or a counter goes back."""
+    return store.transact(lambda c: _read(c, store.now()))
 
 
 def keep(store: Store, counts: Counts = COUNTS) -> None:
