@@ -25,6 +25,7 @@ from tests.waiting import until
 
 ENVIRONMENTS = ("prod", "puppystream", "qa", "demo")
 PAUSE = 6.0  # seconds from when it is at work to the next kill, at most
+AGAIN = 1.0  # seconds to the next try, at most, where nothing was at work
 RECOVERS = 3.0  # seconds from a restart until it is at work on what it found, about
 LONG = 600.0  # seconds until something ends that is killed again and again
 SETTLED = 30.0  # seconds that hosts and balancer may be behind
@@ -70,20 +71,23 @@ class Kills:
     def go_on(self) -> None:
         """Kill the bot at random moments, and sometimes again before it is at work."""
         try:
-            while not self.over.wait(self.dice.random() * PAUSE):
+            pause = PAUSE
+            while not self.over.wait(self.dice.random() * pause):
                 with self.calm:
-                    self._turn()
+                    pause = PAUSE if self._turn() else AGAIN
         except Exception as error:
             self.wrong.append(f"a kill: {error!r}, and all was over")
             self.over.set()
 
-    def _turn(self) -> None:
+    def _turn(self) -> bool:
         share = self.again / self.wanted
-        if self._kill(self.struck):
-            while self.dice.random() < share:
-                time.sleep(self.dice.random() * RECOVERS)
-                self._kill(self.struck, self.soon)
-            self.world.bot.is_ready()
+        if not self._kill(self.struck):
+            return False
+        while self.dice.random() < share:
+            time.sleep(self.dice.random() * RECOVERS)
+            self._kill(self.struck, self.soon)
+        self.world.bot.is_ready()
+        return True
 
     def _kill(self, *counts: Counter[int]) -> bool:
         if not (live := [one.number for one in self.world.store.live() if one.started]):
