@@ -122,6 +122,12 @@ def state(directory: Path) -> str:
     return "lost" if (directory / "begun").exists() else "new"
 
 
+def attend(directory: Path) -> None:
+    """Say of what runs there that somebody looks after it."""
+    if state(directory) == "running":
+        supervisor.touch(directory / "alive")
+
+
 def watched(directory: Path, lease: float) -> dict[str, str]:
     """Return the variables by which what runs can ask `attended`."""
     return {"PACKLEAD_ALIVE": str(directory / "alive"), "PACKLEAD_LEASE": str(lease)}

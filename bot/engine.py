@@ -323,7 +323,11 @@ class Engine:
         if self.badges is None:
             return
         for worker in self.badges.dropped():
-            take(worker, self.me)
+            for id in take(worker, self.me):  # at once: to come to where it was takes a while
+                last = self.store.turns.played(id)
+                for run in (f"{last.place}.{last.turn}", f"{last.place}.{last.turn}-mend"):
+                    if last.place:
+                        self.adapters.playbooks.attend(run)
             self.badges.forget(worker)
 
     def _take_up(self) -> None:
@@ -335,7 +339,7 @@ class Engine:
         self._idle = {id: self._idle.get(id, now) for id in idle}
         # Not at once: what has just begun, or has just ended, stands there for a moment too.
         if left := [id for id, since in self._idle.items() if now - since >= IDLE]:
-            take(self.me, self.me, left)
+            list(take(self.me, self.me, left))
 
     def _take_over(self) -> None:
         """Go on with what dead workers of other machines have left."""

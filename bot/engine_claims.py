@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from dbos._core import execute_dequeued_workflow
 from dbos._dbos import _get_dbos_instance
@@ -17,8 +17,8 @@ def put_back(id: str, executors: list[str], queue: str) -> None:
     _get_dbos_instance()._sys_db.reenqueue_for_recovery(id, executors, queue)
 
 
-def take(dead: str, me: str, only: Collection[str] | None = None) -> None:
-    """Go on, at once, with what a dead executor was at, or with some of it.
+def take(dead: str, me: str, only: Collection[str] | None = None) -> Iterator[str]:
+    """Go on, at once, with what a dead executor was at, or with some of it; yield each.
 
     DBOS puts it into its queue, where all workers reach for it. Each of them leaves it to the one
     next to whose data the playbook runs, which has to be the quickest once, before the playbook
@@ -40,5 +40,6 @@ def take(dead: str, me: str, only: Collection[str] | None = None) -> None:
         with db.engine.begin() as c:
             if not c.execute(claim).rowcount:
                 continue
+        yield id
         if status := db.get_workflow_status(id):
             execute_dequeued_workflow(dbos, status, token)

@@ -102,6 +102,7 @@ class Calendar(Protocol):
 
 class Playbooks(Protocol):
     def state(self, directory_name: str) -> str: ...
+    def attend(self, directory_name: str) -> None: ...
     def play(
         self,
         directory_name: str,

@@ -130,6 +130,9 @@ class Played:
     def state(self, _place: str) -> str:
         return "new"
 
+    def attend(self, _place: str) -> None:
+        """Nothing runs on by itself here."""
+
     def play(
         self, _place: str, _playbook: str, _environment: str, hosts: Sequence[Instance],
         variables: Mapping[str, Any], tell: Callable[[str, Event], None],

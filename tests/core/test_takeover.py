@@ -68,6 +68,9 @@ class Programs:
     def state(self, name: str) -> str:
         return detached.state(self.runs / name)
 
+    def attend(self, name: str) -> None:
+        detached.attend(self.runs / name)
+
     def play(
         self, name, playbook, _environment, _hosts, variables, tell, cancelled, _plays
     ) -> Outcome:

@@ -39,6 +39,10 @@ class Ansible:
         """Say how a run stands on this machine: new, running, ended, expired or lost."""
         return detached.state(self._runs / directory_name)
 
+    def attend(self, directory_name: str) -> None:
+        """Say of what runs there that somebody looks after it; not without owning it."""
+        detached.attend(self._runs / directory_name)
+
     def play(
         self,
         directory_name: str,
