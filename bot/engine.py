@@ -339,7 +339,7 @@ class Engine:
         self._idle = {id: self._idle.get(id, now) for id in idle}
         # Not at once: what has just begun, or has just ended, stands there for a moment too.
         if left := [id for id, since in self._idle.items() if now - since >= IDLE]:
-            list(take(self.me, self.me, left))
+            take(self.me, self.me, left)
 
     def _take_over(self) -> None:
         """Go on with what dead workers of other machines have left."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from dbos._core import execute_dequeued_workflow
 from dbos._dbos import _get_dbos_instance
@@ -17,8 +17,8 @@ def put_back(id: str, executors: list[str], queue: str) -> None:
     _get_dbos_instance()._sys_db.reenqueue_for_recovery(id, executors, queue)
 
 
-def take(dead: str, me: str, only: Collection[str] | None = None) -> Iterator[str]:
-    """Go on, at once, with what a dead executor was at, or with some of it; yield each.
+def take(dead: str, me: str, only: Collection[str] | None = None) -> list[str]:
+    """Go on, at once, with what a dead executor was at, or with some of it; return what that was.
 
     DBOS puts it into its queue, where all workers reach for it. Each of them leaves it to the one
     next to whose data the playbook runs, which has to be the quickest once, before the playbook
@@ -26,7 +26,7 @@ def take(dead: str, me: str, only: Collection[str] | None = None) -> Iterator[st
     operation: of two who try it one finds the row.
     """
     dbos = _get_dbos_instance()
-    db, rows = dbos._sys_db, dbos._sys_db.tables.workflow_status
+    db, rows, taken = dbos._sys_db, dbos._sys_db.tables.workflow_status, list[str]()
     for found in db.get_pending_workflows(dead, GlobalParams.app_version):
         id, token = found.workflow_id, str(uuid.uuid4())
         if only is not None and id not in only:
@@ -40,6 +40,7 @@ def take(dead: str, me: str, only: Collection[str] | None = None) -> Iterator[st
         with db.engine.begin() as c:
             if not c.execute(claim).rowcount:
                 continue
-        yield id
+        taken.append(id)
         if status := db.get_workflow_status(id):
             execute_dequeued_workflow(dbos, status, token)
+    return taken

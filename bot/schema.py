@@ -133,9 +133,9 @@ workers = sa.Table(
 )
 
 
-def upgrade(engine: sa.Engine, reading: sa.Engine | None = None) -> None:
+def upgrade(engine: sa.Engine, reading: sa.Engine) -> None:
     """Bring a database to this schema; where it is there only `reading` looks, without Alembic."""
-    if _revision(reading or engine) == NEWEST:
+    if _revision(reading) == NEWEST:
         return
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from alembic import command

@@ -53,11 +53,13 @@ class Homes:
 
     async def _draw(self, user: str, teams: frozenset[str], after: float) -> None:
         try:
-            while after >= 0:
+            while True:
                 await asyncio.sleep(after)
                 self._again.discard(user)
                 await self._publish(user, teams)
-                after = AFTER if user in self._again else -1.0
+                if user not in self._again:
+                    return
+                after = AFTER
         finally:
             self._tasks.pop(user, None)
 
