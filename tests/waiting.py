@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -21,4 +21,12 @@ def until(
             said = what if isinstance(what, str) else what()
             raise AssertionError(f"waited {seconds:g} s in vain: {said}")
         time.sleep(GLANCE)
+    return found
+
+
+def settled(wrong: Callable[[], Iterable[str]], seconds: float) -> list[str]:
+    """Return what is still wrong after so many seconds; nothing as soon as nothing is."""
+    end = time.monotonic() + seconds
+    while (found := list(wrong())) and time.monotonic() < end:
+        time.sleep(0.2)
     return found

@@ -155,6 +155,7 @@ def test_locked_by_another_process(house: House, seconds: float):
         assert reply.text == ("the database cannot be reached: nothing was accepted\nsay it again")
         assert holder.poll() is None, "it has waited for the other one"
     holder.communicate(timeout=seconds + 10)
+    assert holder.returncode == 0
     house.arrives(walk)
     assert len(house.store.history()) == count, "what was refused has not happened later"
     assert house.says("look").ok

@@ -28,7 +28,7 @@ from tests.soak.outage import posts, shown
 from tests.soak.rotations import KEY, put_one
 from tests.soak.walk import say
 from tests.soak.weather import Weather
-from tests.waiting import until
+from tests.waiting import settled, until
 
 FLEET = {"prod": {"web": 2}}
 STATES = {"done": "done", "failed": "stopped", "cancelled": "cancelled"}
@@ -175,11 +175,7 @@ class Day:
             commit if well and commit else self.commit,
             count if well and count else self.count,
         )
-        found = list(self._wrong(asked, *about, locked and well))
-        end = time.monotonic() + SETTLED
-        while found and time.monotonic() < end:
-            time.sleep(0.2)
-            found = list(self._wrong(asked, *about, locked and well))
+        found = settled(lambda: self._wrong(asked, *about, locked and well), SETTLED)
         if state not in wanted:
             last = f"{asked.said}: {asked.events[-1]}"
             self.gave_up.append(last) if state == "failed" else found.append(last)

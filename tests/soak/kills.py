@@ -21,7 +21,7 @@ from tests.lab import invariants, testimony
 from tests.soak.bound import Bound
 from tests.soak.turns import TURNS, Turn
 from tests.soak.walk import Capacity, Walk, alive, family, house, say
-from tests.waiting import until
+from tests.waiting import settled, until
 
 ENVIRONMENTS = ("prod", "puppystream", "qa", "demo")
 PAUSE = 6.0  # seconds from when it is at work to the next kill, at most
@@ -48,7 +48,7 @@ class Kills:
     said: dict[int, str] = field(default_factory=dict)  # which kind of command
     typed: set[str] = field(default_factory=set)  # values that nobody may see
     wrong: list[str] = field(default_factory=list)
-    restarted: float = 0.0
+    restarts: list[float] = field(default_factory=list)  # when
     slowest: float = 0.0  # seconds from the last restart to an end
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -96,14 +96,14 @@ class Kills:
         for count in counts:
             count.update(live)
         self.world.bot.spawn()
-        self.restarted = time.time()
+        self.restarts.append(time.time())
         return True
 
 
 def lane(kills: Kills, environment: str, capacity: Capacity | None) -> None:
     """Say one line after the other in an environment, while others are wanted."""
     person = Person("U0ADA", kills.world, kills.calm)
-    turns = {kind: TURNS[kind](kills.world, person, environment) for kind in kills.kinds}
+    turns = {kind: TURNS[kind](kills.world, person, environment) for kind in TURNS}
     kind = ""
     try:
         while kind := kills.next():
@@ -132,11 +132,9 @@ def struck(kills: Kills, turn: Turn, kind: str, capacity: Capacity | None) -> No
     until(lambda: not alive(asked), lambda: f"#{number} ends: {asked.events[-3:]}", LONG)
     if kills.struck[number]:
         ended = max(one.finished or 0.0 for one in family(asked))
-        kills.slowest = max(kills.slowest, ended - kills.restarted)
-    found, end = list(wrong(turn, asked)), time.monotonic() + SETTLED
-    while found and time.monotonic() < end:
-        time.sleep(0.5)
-        found = list(wrong(turn, asked))
+        before = max((at for at in kills.restarts if at <= ended), default=ended)
+        kills.slowest = max(kills.slowest, ended - before)
+    found = settled(lambda: wrong(turn, asked), SETTLED)
     kills.typed.update(turn.typed)
     kills.wrong += [f"#{number} {turn.name}: {sentence}" for sentence in found]
     say(

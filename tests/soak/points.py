@@ -41,9 +41,9 @@ def measure(
                 dice.shuffle(mine)
                 say(f"{turn.name} has {len(mine)} points")
                 found.append((turn, mine[skip:]))
-            walk.through(bound, ((turn, blow, None) for turn, blow in alternately(found)))
+            walk.through(bound, alternately(found))
     print(*walk.wrong, *capacity.broken[:20], sep="\n")
-    yield from figures("points", walk.strikes, {t.name: len(m) for t, m in found})
+    yield from figures(walk.strikes, {t.name: len(m) for t, m in found})
     yield from together(walk, capacity)
 
 
@@ -55,14 +55,12 @@ def alternately(found: Sequence[tuple[Turn, list[Blow]]]) -> Iterator[tuple[Turn
                 yield turn, mine[number]
 
 
-def figures(what: str, strikes: Sequence[Strike], there: dict[str, int]) -> Iterator[Figure]:
+def figures(strikes: Sequence[Strike], there: dict[str, int]) -> Iterator[Figure]:
     """Say for each kind how many were struck, what broke, and the slowest recovery."""
     for kind, all_of in there.items():
         mine = [one for one in strikes if one.kind == kind and one.reached]
         broken = sum(bool(one.broken) for one in strikes if one.kind == kind)
-        yield none(f"{kind}: {what} that broke something", broken, f"{len(mine)} ({all_of} wanted)")
-        if twice := sum(one.again for one in mine):
-            yield Figure(f"{kind}: killed again while recovering", f"{twice}")
+        yield none(f"{kind}: points that broke something", broken, f"{len(mine)} ({all_of} wanted)")
         if took := [one.recovery for one in mine if one.recovery is not None]:
             slow = max(took)
             yield Figure(

@@ -33,7 +33,7 @@ class Turn:
     """A command; its world is as it was after `after`, so that any other may follow."""
 
     name = ""
-    usual = 10.0  # seconds that it takes on two cores, about; it is measured where it matters
+    usual = 10.0  # seconds that it takes on two cores, about
     least = MINIMUM - 1  # web hosts that serve meanwhile: rolls take one of two away
     locks = False  # whether it keeps the environment afterwards
 

@@ -24,7 +24,7 @@ from tests.soak.blows import Blow
 from tests.soak.bound import Bound
 from tests.soak.houses import small_house
 from tests.soak.turns import Turn
-from tests.waiting import until
+from tests.waiting import settled, until
 
 SMALL: Counts = {"prod": {"web": 2, "celery": 1}}
 PATIENCE = 240.0  # seconds until something ends, whatever was done to it
@@ -33,7 +33,7 @@ SETTLE = 8.0  # seconds that hosts, balancer and Slack may be behind
 
 @dataclass(frozen=True)
 class Strike:
-    """What became of one blow, and how many seconds the operation took with it.
+    """What became of one blow.
 
     `recovery` is in seconds from the last restart to its end; None without a restart.
     """
@@ -41,8 +41,6 @@ class Strike:
     kind: str
     name: str
     reached: bool
-    again: bool
-    seconds: float
     recovery: float | None
     broken: tuple[str, ...]
 
@@ -99,12 +97,11 @@ class Walk:
                     self.world.bot.spawn()
             self.world.bot.is_ready()
         self._ended(asked)
-        broken = list(self._settled(turn, asked, 2 if blow.loses else 1, blow.loses))
+        broken = self._settled(turn, asked, 2 if blow.loses else 1, blow.loses)
         recovery, end = None, max(o.finished or 0.0 for o in family(asked))
-        seconds = end - asked.operation.created
         if restarted:
             recovery = max(0.0, end - restarted)
-        made = Strike(turn.name, name, blow.hit, twice, seconds, recovery, tuple(broken))
+        made = Strike(turn.name, name, blow.hit, recovery, tuple(broken))
         self.strikes.append(made)
         self.wrong += [f"{name} (#{asked.number}): {sentence}" for sentence in broken]
         took = f"recovered in {recovery:.1f} s" if recovery is not None else "nobody was killed"
@@ -116,16 +113,16 @@ class Walk:
         self._after(turn, asked)
         return made
 
-    def through(self, bound: Bound, strikes: Iterable[tuple[Turn, Blow, float | None]]) -> None:
+    def through(self, bound: Bound, strikes: Iterable[tuple[Turn, Blow]]) -> None:
         """Strike until the bound is over, and look at all of it. What never ends is told, and ends
         the walk; where somebody ended it, perhaps with all of the lab, it is only said."""
         name = "before the first"
         try:
-            for turn, blow, again in strikes:
+            for turn, blow in strikes:
                 if bound.over:
                     break
                 name = turn.name
-                self.strike(turn, blow, again)
+                self.strike(turn, blow)
             self.end()
         except Exception as error:
             self.say(f"cut off, {name}: {error!r}")
@@ -162,12 +159,7 @@ class Walk:
 
     def _settled(self, turn: Turn, asked: Asked, plays: int, lost: bool) -> list[str]:
         """Return what is broken, also after a moment: hosts and Slack are a little behind."""
-        end = time.monotonic() + SETTLE
-        while broken := list(self._broken(turn, asked, plays, lost)):
-            if time.monotonic() > end:
-                return broken
-            time.sleep(0.2)
-        return []
+        return settled(lambda: self._broken(turn, asked, plays, lost), SETTLE)
 
     def _broken(self, turn: Turn, asked: Asked, plays: int, lost: bool) -> Iterator[str]:
         world, lab, operation = self.world, self.world.lab, asked.operation
