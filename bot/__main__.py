@@ -138,16 +138,19 @@ class House:
 
         # Several machines: a playbook that nobody watches stops before a peer takes over.
         lease = 0.0 if store.alone else UNTOUCHED * self.config.lease
-        adapters = Adapters(
-            aws=Aws(self.config),
-            git=Git(self.config.app.repository, self.data / "repository.git"),
-            hosts=Hosts(self.config),
-            playbooks=Ansible(self.config, self.data / "runs", lease),
-            remote=Remote(self.config, self.data / "remote", lease),
-            calendar=Calendar(self.config),
-            github=self.github(),
-            secrets=Secrets(self.config, self.key, store.sealed.open, store.sealed.forget),
-        )
+
+        def adapters(config: Config) -> Adapters:
+            return Adapters(
+                aws=Aws(config),
+                git=Git(config.app.repository, self.data / "repository.git"),
+                hosts=Hosts(config),
+                playbooks=Ansible(config, self.data / "runs", lease),
+                remote=Remote(config, self.data / "remote", lease),
+                calendar=Calendar(config),
+                github=self.github(),
+                secrets=Secrets(config, self.key, store.sealed.open, store.sealed.forget),
+            )
+
         return Engine(store, dispatcher, adapters, self.data, self.config.lease)
 
 

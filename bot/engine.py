@@ -23,6 +23,8 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions
 
 from bot import alive, masking, metrics
 from bot.alive import BEAT, TAKEN, TRUST, Badges, home, living
+from bot.as_begun import AsBegun
+from bot.config import Config
 from bot.database import heard
 from bot.dispatcher import Dispatcher
 from bot.engine_claims import put_back, take
@@ -66,12 +68,20 @@ class Engine:
         self,
         store: Store,
         dispatcher: Dispatcher,
-        adapters: Adapters,
+        make: Callable[[Config], Adapters],
         data: Path,
         lease: float = 15.0,
         poll: float = 0.2,
     ) -> None:
-        self.store, self.dispatcher, self.adapters = store, dispatcher, adapters
+        """Adapters are made of a config: `make` is asked again for an operation that has begun with
+        another one than is there now."""
+        self.store, self.dispatcher, self.adapters = store, dispatcher, make(dispatcher.config)
+        self._begun = AsBegun(
+            store,
+            dispatcher.config,
+            (dispatcher, self.adapters),
+            lambda config: (Dispatcher(config, dispatcher.commands, store), make(config)),
+        )
         self.lease, self.poll, self.data = lease, poll, data
         self.alone = store.alone
         self.badges = None if self.alone else Badges(data)
@@ -174,17 +184,18 @@ class Engine:
         steps = Remembered(self, id, begun.holder)
         where = Where()
         try:
-            call, speaker = self.dispatcher.recall(operation)
+            dispatcher, adapters = self._begun.of(operation)
+            call, speaker = dispatcher.recall(operation)
             if call.heeds_lock:  # a lock that was taken while it waited; later ones let it run
                 steps.run("heed lock", partial(self._heed_lock, operation))
             job = Job(
                 operation,
                 speaker,
-                self.dispatcher.config,
+                dispatcher.config,
                 self.store,
                 self.dispatcher.people,
                 steps,
-                self.adapters,
+                adapters,
                 self.dispatcher.commands,
             )
             last: Event = narrate(job, call.command.function(job, **call.arguments), steps, where)

@@ -80,7 +80,7 @@ class House:
         self.dispatcher = Dispatcher(config, COMMANDS, self.front)
         nothing: Adapters = None  # type: ignore[assignment] - these commands reach for no adapter
         worker = Dispatcher(config, COMMANDS, self.store)
-        self.engine = Engine(self.store, worker, nothing, self.data, lease=15, poll=0.05)
+        self.engine = Engine(self.store, worker, lambda _: nothing, self.data, lease=15, poll=0.05)
         self.engine.start()
         self._ids = iter(range(1000))
 

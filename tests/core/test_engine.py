@@ -81,7 +81,9 @@ def house(config: Config, store: Store) -> tuple[Dispatcher, Engine]:
     Path(config.data).mkdir(exist_ok=True)
     dispatcher = Dispatcher(config, COMMANDS, store)
     nothing: Adapters = None  # type: ignore[assignment] - these commands reach for no adapter
-    return dispatcher, Engine(store, dispatcher, nothing, Path(config.data), lease=2, poll=0.05)
+    return dispatcher, Engine(
+        store, dispatcher, lambda _: nothing, Path(config.data), lease=2, poll=0.05
+    )
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -176,7 +176,7 @@ def say(config: Config, store: Store, played: Played) -> Iterator[Callable[..., 
     known = {c.name: c for c in map(read, (roll, shard))}
     dispatcher = Dispatcher(config, known, store)
     adapters = cast(Any, SimpleNamespace(playbooks=played))
-    engine = Engine(store, dispatcher, adapters, Path(config.data), lease=2, poll=0.05)
+    engine = Engine(store, dispatcher, lambda _: adapters, Path(config.data), lease=2, poll=0.05)
     engine.start()
 
     def ask(line: str) -> Operation:

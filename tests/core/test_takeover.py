@@ -92,7 +92,7 @@ def house(config: Config, store: Store, data: Path, lease: float) -> tuple[Dispa
     playbooks = Programs(data, lease * UNTOUCHED)
     nothing = dict.fromkeys(Adapters.__dataclass_fields__)
     adapters = Adapters(**{**nothing, "playbooks": playbooks})  # type: ignore[arg-type]
-    return dispatcher, Engine(store, dispatcher, adapters, data, lease=lease, poll=0.05)
+    return dispatcher, Engine(store, dispatcher, lambda _: adapters, data, lease=lease, poll=0.05)
 
 
 @pytest.fixture

@@ -133,11 +133,11 @@ class Hosts:
         """Whether the balancer sends nobody to a host."""
         return self.lab.fleet.health(environment).get(name) != "healthy"
 
-    def wrong(self) -> Iterator[str]:
-        """Say which web hosts do not serve behind their balancer."""
-        for environment in self.lab.balancers:
-            health = self.lab.fleet.health(environment)
-            for name in self.names(f"{environment}web"):
+    def wrong(self, environment: str = "") -> Iterator[str]:
+        """Say which web hosts do not serve behind their balancer, in one environment or in all."""
+        for each in [environment] if environment else self.lab.balancers:
+            health = self.lab.fleet.health(each)
+            for name in self.names(f"{each}web"):
                 if health.get(name) != "healthy":
                     yield f"{name} is {health.get(name, 'not in the balancer')}"
                 elif self.answers(name) != self.commit(name):

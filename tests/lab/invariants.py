@@ -122,12 +122,13 @@ def strays(lab: Lab, before: Inventory, operations: Collection[str] = ()) -> Ite
             yield f"{volume['VolumeId']} is a volume of no instance"
 
 
-def locks(store: Store) -> Iterator[str]:
-    """Whatever was locked is free, and nobody works."""
-    for operation in store.live():
+def locks(store: Store, environment: str = "") -> Iterator[str]:
+    """Whatever was locked is free, and nobody works, in one environment or in all."""
+    for operation in store.live(environment):
         yield f"#{operation.number} ({operation.line}) is still {operation.state}"
     for lock in store.locks.all():
-        yield f"{lock.environment} is locked: {lock.reason}"
+        if environment in ("", lock.environment):
+            yield f"{lock.environment} is locked: {lock.reason}"
 
 
 def ended(store: Store, number: int) -> Iterator[str]:

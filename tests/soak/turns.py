@@ -247,23 +247,10 @@ class Prune(Turn):
             self.peace(f"/prune {self.environment} --keep 1")
         self.left = self._held()
         self.stays = self.left.images
-        self._shelve()
+        shelve(self.world, self.environment, self.first)
 
     def _held(self) -> invariants.Inventory:
         return invariants.inventory(self.world.lab, self.environment)
-
-    def _shelve(self) -> None:
-        where, now = self.environment, time.time()
-        id = self.world.lab.fleet.ids(where)[self.first]
-        tags = {"Env": where, "Type": "web", "Master": self.first, "Operation": "old"}
-        rows = [
-            {"instance": id, "name": f"old-{time.time_ns()}", "created": now - days * DAY,
-             "tags": {**tags, "Name": f"old-{days}"}, "state": "available"}
-            for days in (30, 31, 32)
-        ]  # fmt: skip
-        made = {image for image, _ in self.world.lab.aws.shelf(rows)}
-        # The lab's AWS shows what is new to it as pending for a moment.
-        until(lambda: made <= {*images(self.world, self.first)}, "the old images are there")
 
     def say(self) -> Asked:
         return self.person.says(f"/prune {self.environment} --keep 1")
@@ -272,6 +259,21 @@ class Prune(Turn):
         now = self._held()
         if now != self.left:
             yield f"there are {now}, and not {self.left}"
+
+
+def shelve(world: World, environment: str, master: str) -> set[str]:
+    """Make three old images of a master, unseen; return their ids."""
+    now, id = time.time(), world.lab.fleet.ids(environment)[master]
+    tags = {"Env": environment, "Type": "web", "Master": master, "Operation": "old"}
+    rows = [
+        {"instance": id, "name": f"old-{time.time_ns()}", "created": now - days * DAY,
+         "tags": {**tags, "Name": f"old-{days}"}, "state": "available"}
+        for days in (30, 31, 32)
+    ]  # fmt: skip
+    made = {image for image, _ in world.lab.aws.shelf(rows)}
+    # The lab's AWS shows what is new to it as pending for a moment.
+    until(lambda: made <= {*images(world, master)}, "the old images are there")
+    return made
 
 
 def images(world: World, master: str) -> list[str]:
