@@ -77,6 +77,7 @@ def test_by_a_command_and_then_once_more(world: World, ada: Person, commit: Comm
     world.hosts.run(new, ENVIRONMENT)
 
 
+@pytest.mark.soak
 def test_killed_while_it_puts_back(world: World, ada: Person, commit: Commit):
     branch, new = commit()
     old = world.hosts.commits(ENVIRONMENT)

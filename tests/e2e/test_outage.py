@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.e2e.people import Person
 from tests.e2e.world import World
 
 OUTAGE = 15.0  # seconds at least; the minute of a real one would show nothing more
 
 
+@pytest.mark.soak
 def test_slack_answers_429_and_503(
     world: World, ada: Person, commit: Callable[[], tuple[str, str]]
 ):
