@@ -1,15 +1,32 @@
-"""A database that is new, while the hosts remember an older one's numbers."""
+"""A database that is new, while the hosts and the data folder remember an older one's numbers."""
 
 from __future__ import annotations
 
+import os
+import sys
 import uuid
+from pathlib import Path
 
 import pytest
 
+from bot import detached
+from bot.adapters.aws.records import Instance
+from bot.adapters.records import Outcome
+from bot.command import Environment, command, read
+from bot.config import Config
+from bot.dispatcher import Dispatcher, Request
+from bot.engine import Engine
 from bot.errors import Refused
+from bot.events import Done, Progress, Stopped
+from bot.job import Job
 from bot.numbers import number_from
+from bot.outside import Adapters
+from bot.people import Who
 from bot.store import Store
 from tests.lab.postgres import drop, make
+from tests.waiting import until
+
+HOST = Instance("i-1", "prodweb1", "prod", "web", "127.0.0.1", "running")
 
 
 def asked(store: Store, id: str) -> int:
@@ -44,3 +61,66 @@ def test_numbers_go_on_in_postgres(postgres: str) -> None:
     finally:
         store.close()
         drop(postgres, name)
+
+
+@command(permission="deploy", changes="environment")
+def play(job: Job, environment: Environment) -> Progress[None]:
+    """Play something."""
+    job.play("nothing.yml", environment.name, (), {})
+    yield Done("played")
+
+
+@command(permission="deploy", changes="environment")
+def far(job: Job, environment: Environment) -> Progress[None]:
+    """Run something on a host of the environment."""
+    job.far.run(HOST, ["true"], 1)
+    yield Done(f"ran in {environment.name}")
+
+
+class Left:
+    """A machine on which an older database's runs lie; it counts what it begins itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.played = folder, list[str]()
+        for run in ("1-1.1", "2"):
+            detached.start(folder / run, [sys.executable, "-c", ""], {"PATH": os.defpath})
+            until(lambda run=run: self.state(run) == "ended", f"{run} ends")  # type: ignore[misc]
+
+    def state(self, run: str) -> str:
+        return detached.state(self.folder / run)
+
+    def begun(self, run: str) -> bool:
+        return self.state(run) != "new"
+
+    def play(self, run: str, *_: object) -> Outcome:
+        self.played.append(run)
+        return Outcome(True)
+
+
+def test_an_older_databases_runs_are_not_taken_for_ones_own(config: Config, store: Store):
+    """They have ended well, and nothing was done here."""
+    folder = Path(config.data)
+    folder.mkdir()
+    left = Left(folder / "runs")
+    commands = {each.name: each for each in map(read, (play, far))}
+    dispatcher = Dispatcher(config, commands, store)
+    nothing = dict.fromkeys(Adapters.__dataclass_fields__)
+    adapters = Adapters(**{**nothing, "playbooks": left, "remote": left})  # type: ignore[arg-type]
+    engine = Engine(store, dispatcher, lambda _: adapters, folder, lease=2, poll=0.05)
+    engine.start()
+
+    def ends(line: str) -> object:
+        request = Request(line + str(len(store.history())), line, Who("slack", "U0ADA", "T0LAB"))
+        id = dispatcher.ask(request).operation
+        until(lambda: not store.get(id).live, f"{line} ends")
+        return store.entries(id)[-1].event
+
+    for line, run in (("play prod", "1-1.1"), ("far prod", "2")):
+        last = ends(line)
+        assert isinstance(last, Stopped)
+        assert last.text == f"the data folder has a run {run} already, of another database"
+        assert last.hint.startswith("packlead number-from N")
+    number_from(store, 7)
+    assert ends("play prod") == Done("played")
+    assert [run.partition("-")[0] for run in left.played] == ["7"]
+    engine.stop()
