@@ -5,7 +5,7 @@ packlead web | worker | clock        one part each, as in the Procfile
 packlead run "deploy prod master"    say one line, here in the terminal
 packlead shell prod                  the application's shell, in this terminal
 packlead audit verify | export       who did what, and that nobody changed it since
-packlead check                       what would stop a start, all of it at once
+packlead check [web|worker|clock]    what would stop a start, all of it at once
 packlead manifest                    the Slack app's manifest, as JSON
 packlead token prod master           a token with which POST /deploys takes one deploy
 packlead number-from 313             the next operation's number, where the database is a new one
@@ -22,25 +22,20 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from functools import cached_property, partial
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from bot import key, masking
+from bot import masking
 from bot.argv import command_line
 from bot.command import find
-from bot.config import Config, load
 from bot.database import WAIT
 from bot.dispatcher import Dispatcher
-from bot.errors import BotError, Misconfigured
-from bot.store import Operation, Store
+from bot.errors import BotError
+from bot.house import House
+from bot.store import Store
 
 if TYPE_CHECKING:
-    from bot.adapters.github import GitHub, NoGitHub
     from bot.engine import Engine
-    from bot.fronts.github_teller import Teller
 
 PATIENCE = 3600.0  # seconds that a worker waits for a database that is away
 # Seconds that Slack's answer waits for another writer. With those in the lane before it (TOO_LATE)
@@ -56,102 +51,6 @@ def main(argv: list[str] | None = None) -> int:
     except BotError as error:
         print(f"packlead: {error}", file=sys.stderr)
         return 1
-
-
-class House:
-    """The parts, each made when it is first asked for: nobody loads what they do not use."""
-
-    def __init__(self, environ: dict[str, str] | None = None) -> None:
-        self.environ = dict(os.environ) if environ is None else environ
-        self.config: Config = load(self.environ.get("PACKLEAD_CONFIG"))
-        self.data = Path(self.config.data)
-        self.url = self.environ.get("DATABASE_URL") or f"sqlite:///{self.data / 'packlead.db'}"
-
-    @cached_property
-    def key(self) -> bytes:
-        """The key of the house."""
-        return key.key(self.data, self.environ, self.url.startswith("sqlite"))
-
-    def store(self, patience: float = 0.0, wait: float = WAIT) -> Store:
-        try:
-            self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return Store(self.url, patience, key=self.key, wait=wait)
-        except (OSError, SQLAlchemyError) as error:
-            cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise Misconfigured(
-                f"opening the database: {masking.mask(cause)}",
-                "it is DATABASE_URL, or a file below `data` of the config",
-            ) from None
-
-    def dispatcher(self, store: Store) -> Dispatcher:
-        import commands
-
-        dispatcher = Dispatcher(self.config, find(commands), store)
-        wrong: list[str] = []
-        if self.config.schedule:
-            from bot.fronts import clock
-
-            wrong += clock.wrong(self.config, dispatcher)
-        if any(e.freeze for e in self.config.environments.values()):
-            from bot.adapters import calendar
-
-            wrong += calendar.wrong(self.config)
-            dispatcher.windows = calendar.Calendar(self.config).coming
-        if wrong:
-            raise Misconfigured("\n".join(wrong), "correct it, then: packlead check")
-        return dispatcher
-
-    def github(self) -> GitHub | NoGitHub:
-        from bot.adapters.github import connect
-
-        told = self.config.github
-        return connect(self.environ, *((told.repository, told.site) if told else ("",)))
-
-    def teller(self, store: Store) -> Teller | None:
-        """Return who tells GitHub of deployments; None where no token is set."""
-        from bot.adapters.github import NoGitHub
-        from bot.fronts.audience import Pen
-        from bot.fronts.github_teller import Teller
-
-        github = self.github()
-        if isinstance(github, NoGitHub):
-            return None
-        url = self.config.url.rstrip("/")
-
-        def page(operation: Operation) -> str:
-            """Return the address without a pass: it opens to who has one from Slack."""
-            return f"{url}/operations/{operation.number}" if url else ""
-
-        return Teller(store, github, Pen(store, self.data, "github"), page)
-
-    def engine(self, store: Store, dispatcher: Dispatcher) -> Engine:
-        from bot.adapters.ansible import Ansible
-        from bot.adapters.aws.fleet import Aws
-        from bot.adapters.aws.secrets import Secrets
-        from bot.adapters.calendar import Calendar
-        from bot.adapters.git import Git
-        from bot.adapters.hosts import Hosts
-        from bot.adapters.remote import Remote
-        from bot.alive import UNTOUCHED
-        from bot.engine import Engine
-        from bot.outside import Adapters
-
-        # Several machines: a playbook that nobody watches stops before a peer takes over.
-        lease = 0.0 if store.alone else UNTOUCHED * self.config.lease
-
-        def adapters(config: Config) -> Adapters:
-            return Adapters(
-                aws=Aws(config),
-                git=Git(config.app.repository, self.data / "repository.git"),
-                hosts=Hosts(config),
-                playbooks=Ansible(config, self.data / "runs", lease),
-                remote=Remote(config, self.data / "remote", lease),
-                calendar=Calendar(config),
-                github=self.github(),
-                secrets=Secrets(config, self.key, store.sealed.open, store.sealed.forget),
-            )
-
-        return Engine(store, dispatcher, adapters, self.data, self.config.lease)
 
 
 def up(house: House, _arguments: argparse.Namespace) -> int:
@@ -189,14 +88,15 @@ def shell(house: House, arguments: argparse.Namespace) -> int:
     return _beside(house, hold)
 
 
-def check(house: House, _arguments: argparse.Namespace) -> int:
-    """Say all that would stop a start."""
+def check(house: House, arguments: argparse.Namespace) -> int:
+    """Say all that would stop a start, of everything or of one part."""
     from bot import alive, checks
     from bot.adapters.aws.fleet import Aws
     from bot.adapters.git import Git
-    from bot.fronts import slack_check
+    from bot.fronts import serving, slack_check
+    from bot.fronts.http import address
 
-    config = house.config
+    config, part = house.config, arguments.part
     aws = Aws(config)
     git = Git(config.app.repository, house.data / "repository.git", seconds=20)
 
@@ -214,19 +114,32 @@ def check(house: House, _arguments: argparse.Namespace) -> int:
         house.dispatcher(house.store())
         return f"{len(config.schedule)} lines"
 
+    def pages() -> str:
+        store = house.store()
+        serving.routes(config, store, house.dispatcher(store), house.environ)
+        store.close()
+        host, port = address(house.environ)
+        return f"on {host}:{port}, " + (
+            config.url or "without links to them: PACKLEAD_URL is empty"
+        )
+
     probes: dict[str, Callable[[], str]] = {
         "config": lambda: f"{len(config.environments)} environments",
         "database": database,
         "workers": lambda: alive.told(house.store(), house.data, config.lease),
         "schedule": schedule,
-        "Slack": lambda: slack_check.probe(config, house.environ),
-        "repository": lambda: f"it has {len(git.refs())} branches and tags",
     }
-    asking = any(e.ci != "none" for e in config.environments.values())
-    if asking or house.environ.get("GITHUB_TOKEN"):
+    if part in ("", "web"):
+        probes["pages"] = pages
+        if config.slack or house.environ.get("SLACK_BOT_TOKEN"):  # without, the rest is served
+            probes["Slack"] = lambda: slack_check.probe(config, house.environ)
+    asking = part != "web" and any(e.ci != "none" for e in config.environments.values())
+    if part != "clock" and (asking or house.environ.get("GITHUB_TOKEN")):
         probes["GitHub"] = house.github().probe
-    for name in config.environments:
-        probes[f"AWS, {name}"] = partial(environment, name)
+    if part in ("", "worker"):
+        probes["repository"] = lambda: f"it has {len(git.refs())} branches and tags"
+        for name in config.environments:
+            probes[f"AWS, {name}"] = partial(environment, name)
     lines, well = checks.told(probes)
     print("\n".join(lines))
     return 0 if well else 1

@@ -14,8 +14,10 @@ def command_line(doc: str) -> argparse.ArgumentParser:
     )
     parser.set_defaults(verb="up")
     verbs = parser.add_subparsers(metavar="", dest="verb")
-    for name in ("up", "web", "worker", "clock", "check"):
+    for name in ("up", "web", "worker", "clock"):
         verbs.add_parser(name)
+    looked = verbs.add_parser("check")
+    looked.add_argument("part", nargs="?", default="", choices=("", "web", "worker", "clock"))
     said = verbs.add_parser("run")
     said.add_argument("line", nargs=argparse.REMAINDER, help="what to say, as in Slack")
     opened = verbs.add_parser("shell")

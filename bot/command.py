@@ -213,7 +213,8 @@ class Command:
 
     @property
     def usage(self) -> str:
-        return " ".join([self.name, *(p.shown for p in self.parameters)])
+        last = sorted(self.parameters, key=lambda p: p.kind.exact)  # all behind -- are its words
+        return " ".join([self.name, *(p.shown for p in last)])
 
     @property
     def words(self) -> tuple[Parameter, ...]:

@@ -73,7 +73,6 @@ class App(Model):
 
 class Slack(Model):
     team: str = Field(pattern=r"^T[A-Z0-9]+$")
-    log_channel: str = ""
 
 
 class Github(Model):
@@ -236,7 +235,7 @@ class Config(Model):
     secrets: Secrets = Secrets()
     keys: dict[KeyName, Key] = {}
     lease: float = Field(15.0, ge=1)  # seconds after which a silent worker counts as dead
-    data: str = ".packlead"  # folder of the database, of runs and locks
+    data: str = ".packlead"  # folder of the database, of runs and locks; from the file's own folder
     url: str = ""  # where people reach the pages; PACKLEAD_URL goes before it
 
     @model_validator(mode="before")
@@ -330,7 +329,9 @@ def load(path: str | os.PathLike[str] | None = None) -> Config:
     if url := os.environ.get("PACKLEAD_URL", "").strip():
         data["url"] = url
     try:
-        return Config.model_validate(data)
+        config = Config.model_validate(data)
+        folder = file.absolute().parent / Path(config.data).expanduser()
+        return config.model_copy(update={"data": str(folder)})
     except ValidationError as error:
         lines = [line for e in error.errors() for line in _told(e)]
         raise Misconfigured("\n".join(lines), f"correct {file}, then: packlead check") from None

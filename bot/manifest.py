@@ -10,6 +10,15 @@ from bot.config import Config
 from bot.errors import Misconfigured
 
 MOST_COMMANDS = 50  # Slack's limit for an app
+# Slack's own. An app that asks for one of them is refused as a whole; the first two are named at
+# api.slack.com/interactivity/slash-commands, others by who ran into them (NousResearch/hermes-agent
+# #18456); of help some were refused and some were not. All can be said as `/packlead NAME`.
+BUILT_IN = frozenset(
+    {"remind", "topic", "status", "help", "active", "apps", "archive", "away", "call", "collapse",
+     "commands", "debug", "dm", "dnd", "expand", "feed", "feedback", "invite", "join", "keys",
+     "kick", "leave", "me", "msg", "mute", "open", "part", "prefs", "pro", "remove", "rename",
+     "search", "shortcuts", "shrug", "star", "who"}
+)  # fmt: skip
 EVENTS_PATH = "/slack/events"
 SCOPES = [
     "app_mentions:read",  # @packlead deploy prod
@@ -33,7 +42,8 @@ def manifest(commands: Mapping[str, Command], config: Config, url: str = "") -> 
     if url and not url.startswith("https://"):
         raise Misconfigured(f"{url!r} is not where Slack reaches Packlead", "give an https:// URL")
     where = f"{url.rstrip('/')}{EVENTS_PATH}" if url else ""
-    shown = [c for c in commands.values() if not c.hidden][: MOST_COMMANDS - 1]
+    known = [c for c in commands.values() if not c.hidden and c.name not in BUILT_IN]
+    shown = known[: MOST_COMMANDS - 1]
     example = next(iter(config.environments))
     request = {"request_url": where} if where else {}
     return {

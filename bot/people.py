@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bot.config import Config, Permission
-from bot.errors import Refused
+from bot.errors import Refused, did_you_mean
 
 STATUS = {
     "guest": "a guest of the workspace may not speak to Packlead",
@@ -106,6 +106,18 @@ class People:
     def _add(self, attribute: str, id: str) -> str:
         how = f'[people.NAME] {attribute} = "{id}"'
         return f"who keeps its config can add you: {how}" if id else ""
+
+
+def unknown(config: Config, permissions: Iterable[str]) -> list[str]:
+    """Say which words of `may` are no permission: these are what commands ask for, and force."""
+    known = sorted({*filter(None, permissions), "force", "*"})
+    return [
+        f"permissions.{number}.may: there is no permission {word!r}, "
+        + (did_you_mean(word, known) or f"there are {', '.join(known[1:])}")
+        for number, row in enumerate(config.permissions)
+        for word in row.may
+        if word not in known
+    ]
 
 
 def _in(word: str, row: tuple[str, ...]) -> bool:

@@ -62,7 +62,7 @@ def scale(
     ):
         yield question
         return
-    if force:
+    if force and names and not most:
         yield Note(f"{job.speaker.name} passes over the policy: {force}")
     if change.coming:
         yield from grow(job, environment, fleet, type, change.coming)

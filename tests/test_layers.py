@@ -29,6 +29,7 @@ OUTSIDE = {  # library: the only files that may know it
     "jinja2": "bot/fronts/page_views.py",
     "pydantic": "bot/",
 }
+MEETING = ("bot/__main__.py", "bot/house.py")  # where both sides meet
 RECORDS = ("bot.adapters.records", "bot.adapters.aws.records")
 
 
@@ -67,7 +68,8 @@ def test_a_file_knows_only_its_own_side(file: Path):
         if library in OUTSIDE:
             assert place.startswith(OUTSIDE[library]), f"{place} knows {library}"
         assert not name.startswith("bot.__main__"), f"{place} imports the entry point"
-        if place == "bot/__main__.py" or not mine or (name == "commands" and mine == "core"):
+        assert place in MEETING or not name.startswith("bot.house"), f"{place} knows the house"
+        if place in MEETING or not mine or (name == "commands" and mine == "core"):
             continue
         theirs = side(name)
         if mine == "commands" and theirs == "commands":

@@ -34,4 +34,9 @@ def probe(config: Config, environ: Mapping[str, str]) -> str:
             f"the token is of team {me['team_id']}, the config says {config.slack.team}",
             "correct slack.team",
         )
-    return f"{me['user']} of {me['team']} ({me['team_id']})"
+    way = "Socket Mode"
+    if environ.get("SLACK_SIGNING_SECRET"):
+        way = "signed HTTP"
+        if environ.get("SLACK_APP_TOKEN"):
+            way += "; SLACK_APP_TOKEN is not used where SLACK_SIGNING_SECRET is set"
+    return f"{me['user']} of {me['team']} ({me['team_id']}), by {way}"

@@ -15,9 +15,9 @@ from tests.lab.slack import Delivery
 FLEET = {"prod": {"web": 2}, "puppystream": {"web": 2}, "puppycrate": {"web": 2}}
 # Half of them are looked up, some wait in the queue behind a deploy, some are answered at once.
 COMMANDS = (
-    [("/status", environment) for environment in (*FLEET, "")] * 10
+    [("/packlead", f"status {environment}") for environment in (*FLEET, "")] * 10
     + [("/deploy", f"{environment} master --dry-run") for environment in FLEET] * 10
-    + [("/help", "deploy"), ("/deploy", "prud master"), ("/nonsense", "")] * 10
+    + [("/packlead", "help deploy"), ("/deploy", "prud master"), ("/nonsense", "")] * 10
 )
 MILLISECONDS = 500
 

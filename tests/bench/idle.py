@@ -36,7 +36,7 @@ def measure(runs: int) -> Iterator[Figure]:
 def acks_after(lab: Lab, bot: Bot) -> float:
     """Return how long after its start a command was first acked."""
     while True:
-        if lab.slack.connections and lab.slack.command("U0ADA", "/help").acked:
+        if lab.slack.connections and lab.slack.command("U0ADA", "/packlead", "help").acked:
             return time.monotonic() - bot.started
         if not bot.alive or time.monotonic() - bot.started > 60:
             raise RuntimeError(f"the bot does not answer:\n{bot.tail()}")

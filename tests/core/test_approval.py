@@ -128,6 +128,14 @@ def test_a_no_ends_it(ask, waiting, store):
     assert not ask("U0ADA", f"reject #{waiting.number}").ok
 
 
+def test_who_could_say_yes_may_say_no(ask, waiting, store):
+    """Approvers need no other right there; who is none of them and may not deploy is refused."""
+    refused = ask("U0EVE", f"reject #{waiting.number}")
+    assert not refused.ok and refused.text.startswith("eve may not deploy on prod")
+    assert ask("U0BOB", f"reject #{waiting.number}").ok
+    assert store.entries(waiting.id)[-1].event == WasCancelled("bob", "who said no")
+
+
 def test_nobody_can_type_a_yes_into_a_line(ask, store):
     for line in ("deploy prod master --sure abc", "deploy prod master --approval abc"):
         assert not ask("U0ADA", line).ok

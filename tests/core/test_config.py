@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import load
+from bot.config import Permission, load
 from bot.errors import Misconfigured
+from bot.people import unknown
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,6 +20,7 @@ def wrong(tmp_path, text):
 
 def test_the_annotated_example_loads():
     config = load(ROOT / "packlead.example.toml")
+    assert config.data == str(ROOT / ".packlead"), "beside the file, wherever one is"
     assert set(config.environments) == {"prod", "puppystream", "puppycrate"}
     assert config.environments["prod"].name == "prod"
 
@@ -70,6 +72,20 @@ def test_names_that_point_nowhere_are_told(tmp_path):
         'did you mean "ada"?',
         "permissions.0.on: 'prd' is no environment, did you mean \"prod\"?",
     ]
+
+
+def test_words_of_may_that_are_no_permission_are_told(config, known):
+    """Some have another name than their command: whoever writes `images` means `status`."""
+    rows = tuple(
+        Permission(who=("bob",), may=may)
+        for may in (("*",), ("status", "force", "run"), ("deplyo", "images"))
+    )
+    told = unknown(
+        config.model_copy(update={"permissions": rows}), (c.permission for c in known.values())
+    )
+    assert told[0] == "permissions.2.may: there is no permission 'deplyo', did you mean \"deploy\"?"
+    assert told[1].startswith("permissions.2.may: there is no permission 'images', ")
+    assert len(told) == 2
 
 
 def test_a_type_that_ends_in_a_digit_is_refused(tmp_path):

@@ -35,10 +35,10 @@ MISUNDERSTOOD = [
     ("/deploy prod --only webb", 'there is no type "webb"', 'did you mean "web"?'),
     ("/deploy prod --only", '"--only" needs a TYPE'),
     ("/deploy prod --dry-run=yes", '"--dry-run" takes no value'),
-    ("/status prodd", 'there is no environment "prodd"'),
+    ("/packlead status prodd", 'there is no environment "prodd"'),
     ("/cancel tomorrow", '"tomorrow" is not the number of an operation'),
     ("/cancel 99999", "there is no operation #99999"),
-    ("/help deplyo", 'there is no command "deplyo"', 'did you mean "deploy"?'),
+    ("/packlead help deplyo", 'there is no command "deplyo"', 'did you mean "deploy"?'),
     ("deplyo prod", 'there is no command "deplyo"', 'did you mean "deploy"?'),
     ("deploy prod <!channel>", "cannot be a branch, tag or commit here"),
 ]
@@ -99,7 +99,9 @@ def test_an_environment_that_somebody_keeps(world: World, ada: Person, bob: Pers
             person.says("/deploy puppystream master", "C0PUPPY").is_refused(
                 "eve has kept puppystream for 12 min: a visit of the mayor", "ask eve, or wait"
             )
-        ada.says("/status puppystream").is_told("locked: eve has kept puppystream for 12 min")
+        ada.says("/packlead status puppystream").is_told(
+            "locked: eve has kept puppystream for 12 min"
+        )
     finally:
         assert world.store.locks.drop(lock)
 
@@ -109,7 +111,7 @@ def test_an_environment_without_instances(ada: Person):
     ada.says("/deploy puppycrate master", "C0OPS").is_refused(
         "puppycrate has no running instances", "tags Env=puppycrate, Type and Name"
     )
-    ada.says("/status puppycrate").is_told("puppycrate: no instances")
+    ada.says("/packlead status puppycrate").is_told("puppycrate: no instances")
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -132,12 +134,12 @@ def test_credentials_that_expire_under_a_running_bot(world: World, ada: Person):
         "asking AWS for the instances of prod: the AWS credentials have expired", "renew them"
     )
     fault.times = 0
-    assert "prodweb2" in ada.says("/status prod").is_told("prodweb2"), "they were renewed"
+    assert "prodweb2" in ada.says("/packlead status prod").is_told("prodweb2"), "they were renewed"
 
 
 @pytest.mark.usefixtures("unchanged")
 def test_what_only_looks_is_answered_where_it_was_asked(ada: Person):
-    asked = ada.says("/status puppystream", "C0OPS")
+    asked = ada.says("/packlead status puppystream", "C0OPS")
     asked.is_told("puppystreamweb2")
     assert asked.answer == f"status puppystream: accepted as #{asked.number}"
     assert ada.hears("C0OPS")[-1].startswith("puppystream: 2 web")
@@ -145,7 +147,7 @@ def test_what_only_looks_is_answered_where_it_was_asked(ada: Person):
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_command_that_comes_twice_runs_once(world: World, ada: Person):
-    asked = ada.says("/status prod")
+    asked = ada.says("/packlead status prod")
     asked.is_told("prodweb2")
     count = len(world.store.history())
     again = world.lab.slack.replay(world.lab.slack.deliveries[-1])

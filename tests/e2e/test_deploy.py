@@ -56,7 +56,7 @@ def test_a_deploy_from_the_slash_command_to_the_end(world: World, ada: Person):
     world.is_at_rest(deploy.number)
     assert swept(world, own_secrets(world)) == []
 
-    told = ada.says("/status prod").is_told("prodweb2", "prodmanager1")
+    told = ada.says("/packlead status prod").is_told("prodweb2", "prodmanager1")
     for name in world.hosts.names("prod"):
         [line] = [line for line in told.splitlines() if line.strip().startswith(name)]
         assert short in line, line

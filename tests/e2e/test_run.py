@@ -136,7 +136,7 @@ def test_two_at_a_time_and_none_in_the_way(world: World, ada: Person):
     begins(first)
     begins(second)
     for _ in range(9):  # more than there are lanes for those who only look
-        ada.says("/status prod").is_told("prodmanager1")
+        ada.says("/packlead status prod").is_told("prodmanager1")
     for run in (first, second):
         ada.says(f"/cancel {run.number}")
         run.ends("cancelled")

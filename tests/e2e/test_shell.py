@@ -192,9 +192,9 @@ def test_nobody_else_reaches_it(world: World, ada: Person, bob: Person):
     world.lab.slack.say("U0BOB", "D0BOB", "print('bob was here')")
     world.lab.slack.say("U0ADA", "C0PROD", "print('in the channel')")
     ada.says("print('mentioned')", "C0PROD").is_told("there is no command")
-    bob.says("/status puppystream", "C0PUPPY").is_told("puppystreamweb1")
+    bob.says("/packlead status puppystream", "C0PUPPY").is_told("puppystreamweb1")
     shell.types("secret", "'mine'")
-    assert "status" in ada.says("/help", shell.room).answer, "a slash command stays one"
+    assert "status" in ada.says("/packlead help", shell.room).answer, "a slash command stays one"
     typed = [e.text for e in shell.asked.events if isinstance(e, Typed) and e.text]
     assert typed == ["secret = 'mine'", "secret"]
     shell.types("exit()")

@@ -103,17 +103,22 @@ def test_check(world: World):
     closed = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
     token = {"SLACK_BOT_TOKEN": "xoxb-of-somebody-else"}
     world.forgiven.add("invalid_auth")
-    ill = Packlead({**env, **token, **closed}, "check")
+    ill = Packlead({**env, **token, **closed, "PACKLEAD_DEPLOYS_SECRET": "short"}, "check")
+    worker = Packlead({**env, "SLACK_BOT_TOKEN": None}, "check", "worker")
+    web = Packlead({**env, **closed}, "check", "web")
     good = well.ends(0).says("AWS, prod: 1 celery, 1 manager, 2 web", "AWS, puppystream: 2 web")
     assert {line.split()[0] for line in good.out.splitlines()} == {"ok"}
-    for part in ("config", "database", "schedule", "Slack", "repository"):
+    for part in ("config", "database", "schedule", "pages", "Slack", "repository"):
         assert f"ok     {part}: " in good.out
     ill.ends(1).says(
         "ok     repository: ",
+        "wrong  pages: PACKLEAD_DEPLOYS_SECRET has 5 characters, and 16 are needed",
         "wrong  Slack: ", "invalid_auth",
         "wrong  AWS, prod: ", "AWS cannot be reached", "wrong  AWS, puppystream: ",
     )  # fmt: skip
     assert "xoxb-" not in ill.out + ill.errors
+    assert "Slack" not in worker.ends(0).out, "a worker has no token"
+    assert "AWS" not in web.ends(0).out, "a web process has no rights there"
 
 
 def free_port() -> int:

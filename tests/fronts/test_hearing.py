@@ -133,7 +133,7 @@ def test_deliveries_out_of_order_and_again_and_again(
 
 
 def test_a_looking_command_is_answered_privately(strict: Slack, running: Running, worker: Worker):
-    strict.command("U0ADA", "/status", "prod")
+    strict.command("U0ADA", "/packlead", "status prod")
     operation = worker.newest()
     table = ("prod: 2 web", "  prodweb1   <!channel> ```  1a2b3c4")
     worker.begin(operation)
@@ -148,7 +148,7 @@ def test_a_looking_command_is_answered_privately(strict: Slack, running: Running
 def test_where_the_response_url_is_gone_it_is_said_otherwise(
     slack: Slack, running: Running, worker: Worker, store: Store
 ):
-    slack.command("U0ADA", "/status", "prod")
+    slack.command("U0ADA", "/packlead", "status prod")
     operation = worker.newest()
     slack.fault("response_url", "error", error="used_url", times=1)
     worker.begin(operation)
@@ -193,7 +193,7 @@ def test_slacks_own_retry_of_an_event(strict: Slack, over_http: Running, store: 
 
 
 def test_what_slack_did_not_sign_stays_outside(strict: Slack, over_http: Running, store: Store):
-    delivery = strict.command("U0ADA", "/status", "prod")
+    delivery = strict.command("U0ADA", "/packlead", "status prod")
     body, good = delivery.body, strict.sign(delivery.body, int(time.time()) - 1)
     stamp, signature = good["X-Slack-Request-Timestamp"], good["X-Slack-Signature"]
     form = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -242,5 +242,5 @@ def test_a_dropped_socket_comes_back(strict: Slack, running: Running, store: Sto
 
 
 def test_columns_stay_columns(strict: Slack, running: Running):
-    answer = strict.command("U0ADA", "/help", "").answer
+    answer = strict.command("U0ADA", "/packlead", "help").answer
     assert answer["text"].startswith("```") and "deploy ENV [REF]" in answer["text"]

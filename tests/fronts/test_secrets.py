@@ -109,7 +109,7 @@ def test_no_secret_is_seen_while_everything_goes_wrong(
         slack.fault("views.publish", "error", error=how, times=1)
     slack.open_home("U0ADA")
     for line in (
-        "/status prod",
+        "/packlead status prod",
         "/deploy prod master",
         "/restart prod",
         "/rotate-key API_KEY prod",

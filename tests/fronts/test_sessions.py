@@ -53,7 +53,7 @@ def test_whose_lines_they_are(strict: Slack, running: Running, worker: Worker, s
     strict.say("U0BOB", "D0BOB", "print('bob')")
     strict.say("U0ADA", "C0PROD", "print('channel')")
     strict.mention("U0ADA", "C0PROD", "print('mention')")
-    strict.command("U0ADA", "/help", "", "D0ADA")
+    strict.command("U0ADA", "/packlead", "help", "D0ADA")
     assert typed(store, operation) == []
     strict.say("U0ADA", "D0ADA", "exit")
     strict.say("U0ADA", "D0ADA", "print('too late')")

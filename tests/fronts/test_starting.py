@@ -54,7 +54,7 @@ def test_slack_may_be_away_at_the_start(launch, slack: Slack):
     fault.clear()
     slack.wait_connected()
     assert running.failure is None
-    slack.wait(lambda: slack.command("U0ADA", "/help", "").acked)
+    slack.wait(lambda: slack.command("U0ADA", "/packlead", "help").acked)
 
 
 def test_variables_of_an_oauth_app_change_nothing(launch, slack: Slack, monkeypatch):
@@ -62,7 +62,7 @@ def test_variables_of_an_oauth_app_change_nothing(launch, slack: Slack, monkeypa
     monkeypatch.setenv("SLACK_CLIENT_SECRET", "secret")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     launch()
-    assert slack.command("U0ADA", "/help", "").acked
+    assert slack.command("U0ADA", "/packlead", "help").acked
 
 
 def test_no_proxy_is_heeded():

@@ -66,7 +66,7 @@ def base(repository: str, environments: list[str], folder: Path) -> dict[str, An
             {"who": ["ada"], "may": ["*"], "on": ["*"]},
             {
                 "who": ["bob"],
-                "may": ["deploy", "scale", "status", "history", "cancel", "help"],
+                "may": ["deploy", "scale", "status", "cancel"],
                 "on": ["puppystream"],
             },
         ],

@@ -79,7 +79,7 @@ def _words(told: dict[str, Any]) -> str:
         "",
         f"  Open {page} and type:  /deploy prod master",
         "  Then watch the card, its thread, and the commit that production shows.",
-        "  Also:  /status   /deploy prdo   /deploy prod feature/logo --dry-run   /help",
+        "  Also:  /packlead status   /deploy prdo   /deploy prod feature/logo --dry-run",
         "",
         "  Ctrl-C ends it all.",
     ]

@@ -108,7 +108,7 @@ class Day:
         """One card that says the end; more only as a marked repeat of a post that may be lost."""
         cards = asked._cards()
         state = STATES[asked.operation.state]
-        private = asked.said.startswith(("/status", "/image", "/prune"))
+        private = asked.said.startswith(("/packlead status", "/image", "/prune"))
         if not private and not [c for c in cards if state in c.wording]:
             self.broken.append(f"{asked.said}: no card of #{asked.number} says {state}")
         if len([c for c in cards if SAID_AGAIN not in c.wording]) > 1:

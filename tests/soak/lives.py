@@ -89,7 +89,7 @@ class Life:
         if self.commit != old and self._says(line, old, locked=True) == "done":
             self.commit = old
             self._answered(f"/unlock {self.environment}", "free")
-        self._says(f"/status {self.environment}")
+        self._says(f"/packlead status {self.environment}")
 
     def renews(self) -> None:
         """Restart, and give the application another key."""

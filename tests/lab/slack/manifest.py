@@ -9,6 +9,7 @@ from tests.lab.slack.names import BOT_EVENTS, BOT_SCOPES, SCOPE_OF_EVENT
 from tests.lab.slack.records import Json
 from tests.lab.slack.spots import Spot
 
+BUILT_IN = ("/help", "/remind", "/status", "/topic", "/who", "/join", "/leave", "/open", "/search")
 COMMAND = re.compile(r"/[a-z0-9_-]+")
 COLOUR = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
 TOP = (
@@ -89,6 +90,8 @@ def _commands(spot: Spot) -> None:
             command.at("command").string(most, least)
             if isinstance(name, str) and not COMMAND.fullmatch(name):
                 command.at("command").say("must be a slash and lower case letters, without spaces")
+            if name in BUILT_IN:
+                command.at("command").say("the slash command has an invalid name")
             names.append(name)
         command.optional_string("description", limits.COMMAND_DESCRIPTION)
         command.optional_string("usage_hint", limits.COMMAND_HINT)

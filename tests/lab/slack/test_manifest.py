@@ -62,6 +62,7 @@ BAD = {
     "long command": command(command="/" + "x" * 32),
     "command in capitals": command(command="/Deploy"),
     "the same command twice": command(command="/rotate-key"),
+    "a command that Slack has itself": command(command="/status"),
     "no description": command(description=None),
     "long usage hint": command(usage_hint="x" * 1001),
     "unknown key of a command": command(usage="ENV"),
