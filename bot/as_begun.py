@@ -1,8 +1,8 @@
 """The settings with which an operation has begun: with them it goes on after the config was edited.
 
 Whoever takes it up again must come to the same steps as before, and which there are depends on
-balancers, batches and policies. Only types and its environment are kept: how hosts, AWS and the
-database are reached is what the file says now, and who may do what is never kept.
+balancers, batches, policies, readers of keys, authors of commits. How hosts, AWS and the database
+are reached is what the file says now; so is who may do what (`Job.people`).
 """
 
 from __future__ import annotations
@@ -11,14 +11,23 @@ import logging
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from bot.config import Config, Environment, HostType
+from bot.config import App, Config, Environment, HostType, Images, Key, Person, Secrets
 from bot.operations import Operation
 from bot.store import Store
 
 log = logging.getLogger(__name__)
 KIND = "config"  # of the notes
+KEPT: dict[str, TypeAdapter[Any]] = {
+    "app": TypeAdapter(App),
+    "types": TypeAdapter(dict[str, HostType]),
+    "environments": TypeAdapter(dict[str, Environment]),
+    "people": TypeAdapter(dict[str, Person]),
+    "keys": TypeAdapter(dict[str, Key]),
+    "images": TypeAdapter(Images),
+    "secrets": TypeAdapter(Secrets),
+}
 
 T = TypeVar("T")
 
@@ -30,14 +39,14 @@ class AsBegun(Generic[T]):
         self._store, self._config, self._now, self._make = store, config, now, make
 
     def of(self, operation: Operation) -> T:
-        """Return it for an operation; what it begins with is kept before its first step."""
-        if not (operation.exclusive or operation.parent):  # what only looks may look again
-            return self._now
-        before = self._store.note(KIND, operation.id)
+        """Return it for an operation; what it begins with is kept before its first step.
+
+        The parts of an operation go by what the whole has begun with.
+        """
         mine = kept(self._config, operation.environment)
-        if not before:
-            self._store.keep_note(KIND, operation.id, mine)
-        if before in ({}, mine):
+        whole = self._store.note(KIND, operation.parent) if operation.parent else {}
+        before = self._store.first_note(KIND, operation.id, whole or mine)
+        if before == mine:
             return self._now
         try:
             return self._make(laid_over(self._config, before))
@@ -47,17 +56,16 @@ class AsBegun(Generic[T]):
 
 
 def kept(config: Config, environment: str) -> dict[str, Any]:
-    """Return what is kept of a config, as JSON."""
-    mine = {environment} & {*config.environments}
-    return {
-        "types": {name: type.model_dump(mode="json") for name, type in config.types.items()},
-        "environments": {name: config.environments[name].model_dump(mode="json") for name in mine},
+    """Return what is kept of a config, as JSON; of the environments only its own."""
+    found = {
+        name: how.dump_python(getattr(config, name), mode="json") for name, how in KEPT.items()
     }
+    mine = {environment: found["environments"].get(environment)}
+    return found | {"environments": {name: row for name, row in mine.items() if row}}
 
 
 def laid_over(config: Config, kept: dict[str, Any]) -> Config:
-    """Return a config with what was kept; that both fit together is not looked at again."""
-    types = {name: HostType.model_validate(row) for name, row in kept["types"].items()}
-    mine = {name: Environment.model_validate(row) for name, row in kept["environments"].items()}
-    update = {"types": types, "environments": {**config.environments, **mine}}
+    """Return a config with what was kept; that all of it fits together is not looked at again."""
+    update = {name: KEPT[name].validate_python(row) for name, row in kept.items() if name in KEPT}
+    update["environments"] = {**config.environments, **update.get("environments", {})}
     return config.model_copy(update=update)

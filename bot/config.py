@@ -47,7 +47,7 @@ Name = Annotated[str, AfterValidator(_name)]
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class App(Model):

@@ -135,6 +135,8 @@ class Dispatcher:
         told = {"line": call.line, "person": speaker.name, "front": request.who.front}
         try:
             self.people.authorise(speaker, call.command.permission, call.environment)
+            if call.arguments.get("force") is not None:
+                self.people.authorise(speaker, "force", call.environment)
         except Refused:
             self.store.audit.write("refused", request.id[:200], told)
             raise

@@ -39,6 +39,7 @@ from bot.events import (
 )
 from bot.job import Job
 from bot.narrator import Where, narrate, reason
+from bot.numbers import heed_left
 from bot.outside import Adapters
 from bot.remembered import Fenced, Remembered
 from bot.store import Operation, Store
@@ -184,7 +185,11 @@ class Engine:
         steps = Remembered(self, id, begun.holder)
         where = Where()
         try:
-            dispatcher, adapters = self._begun.of(operation)
+            dispatcher, adapters = self.dispatcher, self.adapters
+            if self._acts(operation):  # what only looks may look again
+                if not self.store.turns.played(id).place:
+                    heed_left(self.data, operation.number)
+                dispatcher, adapters = self._begun.of(operation)
             call, speaker = dispatcher.recall(operation)
             if call.heeds_lock:  # a lock that was taken while it waited; later ones let it run
                 steps.run("heed lock", partial(self._heed_lock, operation))
@@ -218,6 +223,10 @@ class Engine:
             return "waiting"
         self.store.end(id, state, last, begun.holder)
         return state
+
+    def _acts(self, operation: Operation) -> bool:
+        command = self.dispatcher.commands.get(operation.command)
+        return bool(operation.exclusive or operation.parent or (command and command.long))
 
     def _pass_on(self, id: str) -> None:
         """Leave an operation to the machine on which its playbook is, where a worker lives there.

@@ -11,7 +11,6 @@ from bot.adapters.records import Ran, Talked
 from bot.detached import Lost
 from bot.errors import Cancelled, Refused
 from bot.events import Event, Note, Typed
-from bot.remembered import foreign
 from bot.sessions import Sessions
 from bot.store import Store
 
@@ -43,8 +42,6 @@ class Far:
             # The folder of a run lies on one machine; that it was begun is known to all of them.
             first = self._store.once(f"far:{mine.id}", MONTH)
             if first:
-                if remote.begun(place):
-                    raise foreign(place)
                 self._steps.take(place, lambda _: "new")  # so that who has it is found again
             elif not remote.begun(place):
                 return Ran("lost", detail="it was begun by another worker, which has gone")

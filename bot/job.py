@@ -179,8 +179,11 @@ class Job:
         self.people.authorise(self.speaker, permission, asked.environment)
 
     def check_force(self, environment: Environment) -> None:
-        """Raise Refused unless this person may pass over the environment's policy."""
-        self.people.authorise(self.speaker, "force", environment.name)
+        """Raise Refused unless an environment's policy may be passed over.
+
+        Whether this person may was looked at when it was asked: their groups were known then, and a
+        replay must come to the same.
+        """
         if not environment.force:
             raise Refused(
                 f"{environment.name} takes no --force", f"environments.{environment.name}.force"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from bot.database import Database
 from bot.operations import Operation, read_operation
@@ -40,6 +42,15 @@ class Notes(Database):
                 c.execute(notes.insert().values(row))
 
         self.transact(work)
+
+    def first_note(self, audience: str, operation: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep a note unless there is one already; return the one that is there then."""
+        row = {"audience": audience, "operation": operation, "data": dict(data), "finished": False}
+        if known := self.note(audience, operation):
+            return known
+        with contextlib.suppress(IntegrityError):  # somebody else was first
+            self.transact(lambda c: c.execute(notes.insert().values(row)))
+        return self.note(audience, operation)
 
     def unfinished(self, audience: str) -> list[Operation]:
         """Return the operations of which an audience has not yet told everything."""

@@ -6,6 +6,7 @@ which was cut off does no harm. A database that was lost, or restored, begins be
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,6 +33,22 @@ def number_from(database: Database, first: int) -> None:
     if not last < first <= MOST:
         why = f"#{last} is taken already" if first <= last else f"numbers go up to {MOST}"
         raise Refused(why, f"packlead number-from {last + 1}")
+
+
+def heed_left(data: Path, number: int) -> None:
+    """Raise Refused where the data folder has runs of an operation of this number.
+
+    Looked at while an operation has begun none: so they are of another database, and their ends
+    would be told as its own.
+    """
+    runs = [*(data / "runs").glob("*-*"), *(data / "remote").glob("*")]
+    names = (run.name.partition("-")[0] for run in runs)
+    left = {int(name) for name in names if name.isdecimal()}
+    if number in left:
+        raise Refused(
+            f"the data folder has runs of a #{number} already, of another database",
+            f"packlead number-from {max(left) + 1}",
+        )
 
 
 def _last_of_sqlite(c: sa.Connection) -> int:

@@ -46,7 +46,10 @@ class Plays:
         self._job, self._store, self._steps = job, store, steps
 
     def play(self, place: str, play: Play) -> Outcome:
-        """Play to the end; what was begun elsewhere, and was interrupted, is mended first."""
+        """Play to the end; what was begun elsewhere, and was interrupted, is mended first.
+
+        Where mending fails, that is the outcome.
+        """
         playbooks = self._job.held().playbooks
         while True:
             turn, again = self._steps.take(place, playbooks.state, play.whole)
@@ -58,7 +61,9 @@ class Plays:
                 if again and play.mend:
                     # In a turn of its own: the hosts take it for the end of all that was before.
                     mend = replace(play, playbook=play.mend, plays=(), asked=self._steps.alive)
-                    self._one(f"{run}-mend", turn - 1, mend)
+                    mended = self._one(f"{run}-mend", turn - 1, mend)
+                    if not mended.ok:  # a host may still be out, and the play would take another
+                        return mended
                 return self._one(run, turn, play)
             except Expired:
                 self._steps.alive()  # it was ended since we were away; it is still ours, though

@@ -67,7 +67,6 @@ class Remembered:
 
         `look` says of a run whether it is there: new, running, ended, expired or lost. A play that
         this machine knows goes on; else one that was begun elsewhere must be over before it begins.
-        Raises Refused where a run lies there that this database has not begun.
         """
         engine, turns = self.engine, self.engine.store.turns
         last = turns.played(self.id)
@@ -84,14 +83,4 @@ class Remembered:
         turn = turns.play(self.id, self.holder, place, engine.me, whole, ahead)
         if not turn:
             raise Fenced(self.id)
-        if look(f"{place}.{turn}") != "new":  # nobody can have begun what has just got its turn
-            raise foreign(f"{place}.{turn}")
         return turn, again
-
-
-def foreign(run: str) -> Refused:
-    """What is said of a run that lies here, and which this database has never begun."""
-    return Refused(
-        f"the data folder has a run {run} already, of another database",
-        "packlead number-from N, with a number above all of those; or put the old folder away",
-    )

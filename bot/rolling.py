@@ -207,7 +207,13 @@ def mend(
     job: Job, environment: Environment, hosts: tuple[Instance, ...], variables: Mapping[str, object]
 ) -> Progress[None]:
     """Put hosts that were left in the middle back to one release, and back into the balancer."""
-    outcome = play(job, MEND, environment, hosts, variables, stoppable=False)
+    try:
+        outcome = play(job, MEND, environment, hosts, variables, stoppable=False)
+    except (
+        Failed
+    ) as lost:  # with its machine, and nobody else puts right what is left in the middle
+        yield Note(f"{lost.text}; once more")
+        outcome = play(job, MEND, environment, hosts, variables, stoppable=False)
     for failure in outcome.failures:
         yield Note(f"{failure.host} needs a look: {failure.task}: {failure.text}")
 

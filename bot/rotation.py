@@ -183,7 +183,11 @@ def back(
 ) -> Progress[str]:
     """Bring hosts and store back to the version before; return in a sentence how it stands."""
     given = {**variables(job, environment, name, now), "packlead_back": True}
-    outcome = job.play(PLAYBOOK, environment.name, hosts, given, stoppable=False)
+    try:
+        outcome = job.play(PLAYBOOK, environment.name, hosts, given, stoppable=False)
+    except Failed as lost:  # with its machine
+        job.tell(Note(f"{lost.text}; once more"))
+        outcome = job.play(PLAYBOOK, environment.name, hosts, given, stoppable=False)
     for failure in outcome.failures:
         job.tell(Note(f"{failure.host} needs a look: {failure.task}: {failure.text}"))
     left = f"not so on {listed([f.host for f in outcome.failures])}" if outcome.failures else ""

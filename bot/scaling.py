@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from bot.adapters.aws.records import Fleet, Image, Instance
 from bot.adapters.records import Commit, Live, Outcome
 from bot.config import Environment
-from bot.errors import Cancelled, Failed, Refused
+from bot.errors import BotError, Cancelled, Failed, Refused
 from bot.events import Done, HostReport, Note, Planned, Progress, Step, StepEnded, StepStarted
 from bot.job import Job
 from bot.rotation import current
@@ -59,7 +59,11 @@ def grow(
     launched = job.aws.launch(master, image.id, names, job.operation.id)
     troubles = [f"{x.name}: {x.trouble}" for x in launched if x.instance is None]
     made = tuple(x.instance for x in launched if x.instance is not None)
-    running = job.aws.wait_running(tuple(i.id for i in made))
+    running: tuple[Instance, ...] = ()
+    try:
+        running = job.aws.wait_running(tuple(i.id for i in made))
+    except BotError as error:
+        troubles.append(error.text)
     up = {i.id for i in running}
     troubles += [f"{i.name} ({i.id}) did not start" for i in made if i.id not in up]
     # Told and not yielded, here and below: a cancel is thrown at a yield, and must not be before
@@ -74,12 +78,15 @@ def grow(
             troubles += [f"{f.host}: {f.task}: {last_line(f.text)}" for f in outcome.failures]
         except Cancelled as stop:
             stopped = stop
-        except Failed as lost:
-            troubles.append(lost.text)
+        except BotError as error:
+            troubles.append(error.text)
     bad = tuple(i for i in made if i.name not in well)
     if bad:
         job.tell(Note(f"taking away again: {listed([i.name for i in bad])}"))
-        leave(job, environment, type, bad)
+        try:
+            leave(job, environment, type, bad)
+        except BotError as error:  # what is gone is sent nothing, by its balancer's own checks
+            troubles.append(error.text)
         job.aws.terminate(tuple(i.id for i in bad))
     for trouble in troubles[:15]:
         yield Note(trouble)
@@ -201,17 +208,37 @@ def shrink(
                 text = f"did not stop in order: {failure.text}"
                 job.tell(HostReport(failure.host, text, ok=False))
         except Cancelled:
-            job.tell(Note("putting back what was on its way out"))
-            job.play("mend.yml", environment.name, reachable, variables, stoppable=False)
+            put_back(job, environment, reachable, variables)
             raise
         except Failed as lost:
             job.tell(Note(f"{listed(names)} may not stop in order: {lost.text}"))
-    # A host that could not be reached has not left by itself: nobody may be sent to what is gone.
-    leave(job, environment, type, going)
-    job.tell(StepStarted("terminate"))
-    job.aws.terminate(tuple(i.id for i in going))
+    try:
+        # A host that could not be reached has not left by itself: nobody is sent to what is gone.
+        leave(job, environment, type, going)
+        job.tell(StepStarted("terminate"))
+        job.aws.terminate(tuple(i.id for i in going))
+    except BotError:
+        put_back(job, environment, reachable, variables)
+        raise
     job.tell(StepEnded("terminate"))
     yield Done(f"{environment.name} has {len(left)} {type}: {listed(names)} went")
+
+
+def put_back(
+    job: Job,
+    environment: Environment,
+    hosts: tuple[Instance, ...],
+    variables: Mapping[str, object],
+) -> None:
+    """Bring hosts back that have left, or were about to; once more where that vanished."""
+    if not hosts:
+        return
+    job.tell(Note("putting back what was on its way out"))
+    try:
+        job.play("mend.yml", environment.name, hosts, variables, stoppable=False)
+    except Failed as lost:
+        job.tell(Note(f"{lost.text}; once more"))
+        job.play("mend.yml", environment.name, hosts, variables, stoppable=False)
 
 
 def guard(

@@ -62,8 +62,9 @@ def scale(
     ):
         yield question
         return
-    if force and names and not most:
-        yield Note(f"{job.speaker.name} passes over the policy: {force}")
+    if force:
+        over = "passes over the policy" if names and not most else "has no policy to pass over"
+        yield Note(f"{job.speaker.name} {over}: {force}")
     if change.coming:
         yield from grow(job, environment, fleet, type, change.coming)
     elif change.going:

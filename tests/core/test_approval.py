@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.config import Config
+from bot.errors import Refused
 from bot.events import Done, Question, Stopped, WasCancelled
 from bot.job import Job
 from bot.people import Speaker
@@ -145,10 +146,15 @@ def test_nobody_can_type_a_yes_into_a_line(ask, store):
 def test_force_is_for_who_may_and_where_the_config_has_it(ask, asks, config, store):
     operation = store.get(ask("U0ADA", 'deploy prod master --force "the site is down"').operation)
     assert asks(operation, force="the site is down") is None
-    store.get(ask("U0BOB", "deploy puppystream master").operation)
-    bobs = store.get("2")
-    with pytest.raises(Exception, match="bob may not force on prod"):
-        asks(bobs, force="please")
+    refused = ask("U0BOB", 'deploy puppystream master --force "please"')
+    assert not refused.ok and refused.text.startswith("bob may not force on puppystream")
+    grouped = ask("U0NEW", 'deploy prod --force "at night"', groups=frozenset({"S0OPS"}))
+    assert asks(store.get(grouped.operation), force="at night") is None, (
+        "the worker knows no groups"
+    )
+    with pytest.raises(Refused, match="prod takes no --force"):
+        without = config.environments["prod"].model_copy(update={"force": False})
+        Job(operation, Speaker("ada"), config, store, None, Steps()).check_force(without)
 
 
 def test_a_policy_without_approvers_is_told_at_the_start(config):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.as_begun import KIND
+from bot.as_begun import KIND, AsBegun
 from bot.command import Command, Environment, command, read
 from bot.config import Config
 from bot.dispatcher import Dispatcher, Request
@@ -32,7 +32,9 @@ def roll(job: Job, environment: Environment) -> Progress[None]:
         job.step(f"ask {type}", lambda type=type: type, str)
         yield Note(f"{type}, minimum {job.config.types[type].minimum}")
     job.step("wait", lambda: wait(Path(job.config.data) / WAITING), str)
-    yield Done(f"rolled {environment.name}, in a house of {len(job.config.people)}")
+    way = job.held().calendar.environments[environment.name].branch  # type: ignore[attr-defined]
+    known = len(job.config.people), len(job.people.config.people)
+    yield Done(f"rolled {environment.name} from {way}, of {known[0]} people {known[1]} may speak")
 
 
 def wait(file: Path) -> str:
@@ -52,12 +54,14 @@ def live(store: Store) -> Iterator[Live]:
     def start(file: dict[str, Any]) -> Dispatcher:
         config = Config.model_validate(file)
         dispatcher = Dispatcher(config, COMMANDS, store)
-        nothing: Adapters = None  # type: ignore[assignment] - it reaches for no adapter
+        nothing = dict.fromkeys(Adapters.__dataclass_fields__)
+
+        def made(config: Config) -> Adapters:
+            return Adapters(**{**nothing, "calendar": config})  # type: ignore[arg-type]
+
         for engine in engines:
             engine.stop(drain=0)
-        engines[:] = [
-            Engine(store, dispatcher, lambda _: nothing, Path(config.data), lease=2, poll=0.05)
-        ]
+        engines[:] = [Engine(store, dispatcher, made, Path(config.data), lease=2, poll=0.05)]
         engines[0].start()
         return dispatcher
 
@@ -77,13 +81,14 @@ def gone(file: dict[str, Any]) -> None:
 
 
 def changed(file: dict[str, Any]) -> None:
+    file["environments"]["prod"]["branch"] = "main"
     file["environments"]["prod"]["balancers"] = {"celery": {"classic": "prod-celery"}}
     file["types"]["celery"]["minimum"] = 7
 
 
 @pytest.mark.parametrize("edit", [gone, changed])
 def test_it_goes_on_as_it_began(edit, config: Config, store: Store, live: Live):
-    """People are those of now, and the next operation goes by the new config alone."""
+    """Who may what is as of now, and the next operation goes by the new config alone."""
     waiting = Path(config.data) / WAITING
     waiting.parent.mkdir()
     waiting.touch()
@@ -94,10 +99,25 @@ def test_it_goes_on_as_it_began(edit, config: Config, store: Store, live: Live):
     del file["people"]["eve"]
     dispatcher = live(file)
     waiting.unlink()
-    assert ends(store, "op") == ["web, minimum 2", "rolled prod, in a house of 2"]
+    told = "rolled prod from master, of 3 people 2 may speak"
+    assert ends(store, "op") == ["web, minimum 2", told]
     if edit is changed:
         assert dispatcher.ask(Request("next", "roll prod", ada)).ok
-        assert ends(store, "next") == ["celery, minimum 7", "rolled prod, in a house of 2"]
+        told = "rolled prod from main, of 2 people 2 may speak"
+        assert ends(store, "next") == ["celery, minimum 7", told]
+
+
+def test_a_part_goes_by_what_the_whole_has_begun_with(config: Config, store: Store):
+    """A worker that was started with an edited file, or has another one, takes a part of it."""
+    row = {"command": "roll", "environment": "prod", "person": "ada", "front": "slack"}
+    whole, _ = store.submit("op", line="roll prod", exclusive=True, **row)
+    part, _ = store.submit("op/1", line="roll prod", parent="op", **row)
+    file = config.model_dump(mode="json")
+    changed(file)
+    edited = Config.model_validate(file)
+    minimum = lambda config: config.types["celery"].minimum  # noqa: E731
+    begun, other = (AsBegun(store, each, minimum(each), minimum) for each in (config, edited))
+    assert (begun.of(whole), other.of(part), other.of(whole)) == (1, 1, 1)
 
 
 def test_what_another_version_kept_is_not_in_the_way(config: Config, store: Store, live: Live):
@@ -106,4 +126,5 @@ def test_what_another_version_kept_is_not_in_the_way(config: Config, store: Stor
     store.keep_note(KIND, "op", {"types": {"web": {"wings": 2}}, "environments": {}})
     assert dispatcher.ask(Request("op", "roll prod", Who("slack", "U0ADA", "T0LAB"))).ok
     live(config.model_dump(mode="json"))
-    assert ends(store, "op") == ["web, minimum 2", "rolled prod, in a house of 3"]
+    told = "rolled prod from master, of 3 people 3 may speak"
+    assert ends(store, "op") == ["web, minimum 2", told]

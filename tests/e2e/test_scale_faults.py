@@ -19,6 +19,7 @@ import pytest
 from tests.e2e.people import Person
 from tests.e2e.world import World
 from tests.lab import invariants
+from tests.lab.aws import PEEK
 from tests.lab.invariants import Capacity
 from tests.soak.blows import AtCall, blows
 from tests.soak.turns import MINIMUM, Scale, Turn
@@ -97,7 +98,14 @@ def test_the_minimum_serves_whatever_happens_on_the_way_down(world: World, ada: 
         aws.fault("TerminateInstances", "error", code="UnauthorizedOperation", status=403)
         denied = ada.says("/scale prod web 2").ends("failed")
         denied.has_card("AWS does not allow ec2:TerminateInstances")
-        assert world.hosts.is_out("prodweb3", "prod")
+        denied.has_said("putting back what was on its way out")
+        assert not [*invariants.fleet(world.lab, "prod", "web", 3, live)]
+
+        capacity.mark("somebody takes prodweb3 out by hand")
+        elb, id = aws.client("elbv2", PEEK), world.lab.fleet.ids("prod")["prodweb3"]
+        [group] = elb.describe_target_groups(Names=["prod-web"])["TargetGroups"]
+        elb.deregister_targets(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": id}])
+        until(lambda: world.hosts.is_out("prodweb3", "prod"), "prodweb3 is out")
         back = ada.says("/scale prod web 3").ends("done")
         back.has_card("prod has 3 web already; prodweb3 joined the balancer")
         assert not [*invariants.fleet(world.lab, "prod", "web", 3, live)]
