@@ -2,6 +2,7 @@
 
     balancer: state=left                     not sent to any more, and that was seen
     balancer: state=joined say="serves ..."  sent to again, and healthy
+    balancer: state=seen                     whether it is sent to, as `out`
 
 Nothing runs on the host; the bot's own AWS adapter is asked. It is imported with this file, once
 and before Ansible forks, so that every host's worker shares it.
@@ -48,6 +49,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             text = "nobody looks after this playbook any more: another worker may have taken over"
             return {"failed": True, "msg": text}
         try:
+            if given["state"] == "seen":
+                return see(host)
             if given["state"] == "joined":
                 return join(host, str(given.get("say", "")), given.get("well"), given.get("since"))
             if given.get("roll"):
@@ -105,6 +108,13 @@ def join(host: dict[str, Any], say: str, well: Any, since: Any) -> dict[str, Any
         "packlead_ok": well is None or bool(well),
         "output": f"healthy in {balancer.name} after {now - begun:.1f} s",
     }
+
+
+def see(host: dict[str, Any]) -> dict[str, Any]:
+    """Return whether the host's balancer sends nothing to it, for whatever reason."""
+    aws, balancer = found(host)
+    states = {target.instance: target.state for target in aws.targets(balancer)}
+    return {"out": states.get(host["instance_id"]) != "healthy"}
 
 
 def found(host: dict[str, Any]) -> tuple[Balancers, Any]:

@@ -35,8 +35,9 @@ def easiest_first(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str
     """
 
     def rank(host: str) -> int:
-        looked = hostvars[host].get("looked") or {}
-        return 0 if looked.get("stands") else 1 if looked.get("begun") else 2
+        looked, seen = (hostvars[host].get(name) or {} for name in ("looked", "seen"))
+        middle = looked.get("begun") or seen.get("out")
+        return 0 if looked.get("stands") else 1 if middle else 2
 
     return sorted(hosts, key=rank)
 

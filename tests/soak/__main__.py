@@ -3,7 +3,7 @@
     python -m tests.soak [deploys|badbuilds|points|kills|rotations|scaling|faulty|outage|workers]
            [--times 2] [--deploys 10] [--requests 20000] [--rotations 50]
            [--seeds 20] [--rates 0.01 0.1] [--minutes 10]
-    python -m tests.soak points --kind deploy --seed 7 --minutes 5 [--skip 30]
+    python -m tests.soak points --kind deploy --seed 7 --minutes 5 [--told FILE …]
     python -m tests.soak workers --operations 100 --seed 7 --minutes 40 [--every 2]
     python -m tests.soak kills --kills 200 --again 50 --kind deploy --kind prune --seed 7
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from pathlib import Path
 
 from tests.bench.table import show
 from tests.soak import (
@@ -52,12 +53,15 @@ def main() -> int:
     parser.add_argument("--again", type=int, default=50, help="of these, again while recovering")
     parser.add_argument("--kind", action="append", choices=list(TURNS), help="of command; or all")
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
-    parser.add_argument("--skip", type=int, default=0, help="so many points of each kind; or days")
+    parser.add_argument("--skip", type=int, default=0, help="so many days of faulty")
+    parser.add_argument(
+        "--told", type=Path, nargs="*", default=[], help="what points has told: these are left out"
+    )
     given = parser.parse_args()
     measures = {
         "deploys": lambda: deploys.measure(given.deploys, given.requests),
         "badbuilds": lambda: badbuilds.measure(given.times),
-        "points": lambda: points.measure(given.kind or (), given.seed, given.minutes, given.skip),
+        "points": lambda: points.measure(given.kind or (), given.seed, given.minutes, given.told),
         "kills": lambda: kills.measure(
             given.kills, given.again, given.kind or (), given.seed, given.minutes
         ),
