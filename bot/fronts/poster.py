@@ -72,8 +72,14 @@ class Poster:
             return {}
         if again:
             await self.desk.web.call("auth.test")
+        before = dict(self.note)
         self.note |= {"sending": what, "repeats": repeats + again}
-        await self.keep()
+        try:
+            await self.keep()
+        except BaseException:  # nothing was sent: what is said next is no repeat of it
+            self.note.clear()
+            self.note.update(before)
+            raise
         try:
             answer = await send(again)
         except Away:
