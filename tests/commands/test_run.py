@@ -85,7 +85,7 @@ def test_what_a_phone_makes_of_it():
 
 @pytest.mark.parametrize("line", ["run prod", "run prod --", "run prod -- 'open", "run -- migrate"])
 def test_what_is_not_understood(line: str):
-    with pytest.raises(Misunderstood, match="usage: run ENV .*-- COMMAND"):
+    with pytest.raises(Misunderstood, match=r"usage: run ENV .*-- COMMAND"):
         parse(line, KNOWN, CONFIG)
 
 
