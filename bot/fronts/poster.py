@@ -72,14 +72,9 @@ class Poster:
             return {}
         if again:
             await self.desk.web.call("auth.test")
-        before = dict(self.note)
-        self.note |= {"sending": what, "repeats": repeats + again}
-        try:
-            await self.keep()
-        except BaseException:  # nothing was sent: what is said next is no repeat of it
-            self.note.clear()
-            self.note.update(before)
-            raise
+        sending = {"sending": what, "repeats": repeats + again}
+        await self.keep(**sending)
+        self.note |= sending  # only now: where it could not be kept, nothing is sent
         try:
             answer = await send(again)
         except Away:
@@ -127,7 +122,7 @@ class Poster:
             "chat.postMessage", channel=channel, client_msg_id=key, **place, **message, **QUIET
         )
 
-    async def keep(self, **more: bool) -> None:
+    async def keep(self, **more: Any) -> None:
         note = {**self.note, **more}
         await self.desk.database(self.desk.store.keep_note, KIND, self.operation, note)
 
