@@ -4,7 +4,7 @@ mended. Deploy, rollback and restart are rolls."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from statistics import median
 
 from bot.adapters.aws.records import Fleet, Instance
@@ -207,15 +207,21 @@ def mend(
     job: Job, environment: Environment, hosts: tuple[Instance, ...], variables: Mapping[str, object]
 ) -> Progress[None]:
     """Put hosts that were left in the middle back to one release, and back into the balancer."""
-    try:
-        outcome = play(job, MEND, environment, hosts, variables, stoppable=False)
-    except (
-        Failed
-    ) as lost:  # with its machine, and nobody else puts right what is left in the middle
-        yield Note(f"{lost.text}; once more")
-        outcome = play(job, MEND, environment, hosts, variables, stoppable=False)
+    outcome = insist(job, lambda: play(job, MEND, environment, hosts, variables, stoppable=False))
     for failure in outcome.failures:
         yield Note(f"{failure.host} needs a look: {failure.task}: {failure.text}")
+
+
+def insist(job: Job, play: Callable[[], Outcome]) -> Outcome:
+    """Play what puts things back, and once more where it vanished with its machine.
+
+    Told and not yielded: a cancel is thrown at a yield, and would leave it undone.
+    """
+    try:
+        return play()
+    except Failed as lost:
+        job.tell(Note(f"{lost.text}; once more"))
+    return play()
 
 
 def failed(command: str, outcome: Outcome, live: tuple[Live, ...]) -> Failed:

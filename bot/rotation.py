@@ -15,7 +15,7 @@ from bot.config import Config, Environment, secrets_path
 from bot.errors import BotError, Cancelled, Failed, Refused, nearest
 from bot.events import Done, Note, Planned, Progress, Step, WasCancelled
 from bot.job import Job
-from bot.rolling import check_balancers, order, steps
+from bot.rolling import check_balancers, insist, order, steps
 from bot.words import count, listed
 
 PLAYBOOK = "rotate_key.yml"
@@ -183,11 +183,9 @@ def back(
 ) -> Progress[str]:
     """Bring hosts and store back to the version before; return in a sentence how it stands."""
     given = {**variables(job, environment, name, now), "packlead_back": True}
-    try:
-        outcome = job.play(PLAYBOOK, environment.name, hosts, given, stoppable=False)
-    except Failed as lost:  # with its machine
-        job.tell(Note(f"{lost.text}; once more"))
-        outcome = job.play(PLAYBOOK, environment.name, hosts, given, stoppable=False)
+    outcome = insist(
+        job, lambda: job.play(PLAYBOOK, environment.name, hosts, given, stoppable=False)
+    )
     for failure in outcome.failures:
         job.tell(Note(f"{failure.host} needs a look: {failure.task}: {failure.text}"))
     left = f"not so on {listed([f.host for f in outcome.failures])}" if outcome.failures else ""

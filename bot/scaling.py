@@ -15,7 +15,9 @@ from bot.config import Environment
 from bot.errors import BotError, Cancelled, Failed, Refused
 from bot.events import Done, HostReport, Note, Planned, Progress, Step, StepEnded, StepStarted
 from bot.job import Job
+from bot.rolling import insist
 from bot.rotation import current
+from bot.shards import MEND
 from bot.words import count, listed
 
 
@@ -230,15 +232,11 @@ def put_back(
     hosts: tuple[Instance, ...],
     variables: Mapping[str, object],
 ) -> None:
-    """Bring hosts back that have left, or were about to; once more where that vanished."""
+    """Bring hosts back that have left, or were about to."""
     if not hosts:
         return
     job.tell(Note("putting back what was on its way out"))
-    try:
-        job.play("mend.yml", environment.name, hosts, variables, stoppable=False)
-    except Failed as lost:
-        job.tell(Note(f"{lost.text}; once more"))
-        job.play("mend.yml", environment.name, hosts, variables, stoppable=False)
+    insist(job, lambda: job.play(MEND, environment.name, hosts, variables, stoppable=False))
 
 
 def guard(
