@@ -37,6 +37,7 @@ MEND = "mend.yml"
 NOTE = "shard"  # the note that holds what a shard is to do, and then how it ended
 LOOK = 0.25  # seconds between two looks at the shards
 STEPS = (StepStarted, StepProgress, StepEnded)
+OUT = "see who is out"  # a play that goes with the one in which hosts take turns
 ASIDE = "clean"  # a play that is part of two phases, and so no step of the card
 
 
@@ -63,18 +64,18 @@ class Phase:
 PHASES: Mapping[str, tuple[Phase, ...]] = {
     "deploy.yml": (
         Phase(("prepare",), fatal=True),
-        Phase(("migrate", "switch web", "clean", "stayed behind"), "behind"),
+        Phase(("migrate", OUT, "switch web", "clean", "stayed behind"), "behind"),
         Phase(("switch the rest", "clean"), "rest"),
     ),
     "rollback.yml": (
         Phase(("prepare",), "building", fatal=True),
         Phase(("go ahead",), "rest", goes_on=True, silent=True),
-        Phase(("switch web", "stayed behind"), "behind"),
+        Phase((OUT, "switch web", "stayed behind"), "behind"),
         Phase(("switch the rest",), "rest"),
     ),
     "restart.yml": (
         Phase(("reach",), fatal=True),
-        Phase(("switch web",), "behind"),
+        Phase((OUT, "switch web"), "behind"),
         Phase(("switch the rest",), "rest"),
     ),
     MEND: (Phase(("mend",)),),

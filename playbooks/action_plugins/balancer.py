@@ -2,7 +2,7 @@
 
     balancer: state=left                     not sent to any more, and that was seen
     balancer: state=joined say="serves ..."  sent to again, and healthy
-    balancer: state=seen                     whether it is sent to, as `out`
+    balancer: state=seen                     who of the play is not sent to, as `out`
 
 Nothing runs on the host; the bot's own AWS adapter is asked. It is imported with this file, once
 and before Ansible forks, so that every host's worker shares it.
@@ -111,10 +111,21 @@ def join(host: dict[str, Any], say: str, well: Any, since: Any) -> dict[str, Any
 
 
 def see(host: dict[str, Any]) -> dict[str, Any]:
-    """Return whether the host's balancer sends nothing to it, for whatever reason."""
-    aws, balancer = found(host)
-    states = {target.instance: target.state for target in aws.targets(balancer)}
-    return {"out": states.get(host["instance_id"]) != "healthy"}
+    """Return which hosts of the play their balancers send nothing to, for whatever reason.
+
+    Each balancer is asked once, however many hosts stand behind it.
+    """
+    well: dict[str, set[str]] = {}
+    out = []
+    for name in host["ansible_play_hosts_all"]:
+        one = host["hostvars"][name]
+        key = str(one["packlead_balancer"])
+        if key not in well:
+            aws, balancer = found(one)
+            well[key] = {t.instance for t in aws.targets(balancer) if t.state == "healthy"}
+        if one["instance_id"] not in well[key]:
+            out.append(name)
+    return {"out": out, "output": f"out: {', '.join(out)}" if out else "all are sent to"}
 
 
 def found(host: dict[str, Any]) -> tuple[Balancers, Any]:

@@ -27,19 +27,20 @@ def without_balancer(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[
     return or_nobody([host for host in hosts if not hostvars[host]["packlead_balancer"]])
 
 
-def easiest_first(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
-    """Return the hosts in the order in which a key comes to them.
+def out_first(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
+    """Return the hosts in the order in which they take turns.
 
-    First those that have it, which only join; then those that were left in the middle: they may be
-    out of their balancer, and nobody else may leave it before they are back.
+    First those that have a key already, which only join; then those that are out of their balancer
+    or were left in the middle, since nobody else may leave it before they are back.
     """
+    names = list(hosts)
+    out = {name for host in names for name in (hostvars[host].get("seen") or {}).get("out", ())}
 
     def rank(host: str) -> int:
-        looked, seen = (hostvars[host].get(name) or {} for name in ("looked", "seen"))
-        middle = looked.get("begun") or seen.get("out")
-        return 0 if looked.get("stands") else 1 if middle else 2
+        looked = hostvars[host].get("looked") or {}
+        return 0 if looked.get("stands") else 1 if looked.get("begun") or host in out else 2
 
-    return sorted(hosts, key=rank)
+    return sorted(names, key=rank)
 
 
 def stayed_behind(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
@@ -77,7 +78,7 @@ class FilterModule:
             "or_nobody": or_nobody,
             "with_balancer": with_balancer,
             "without_balancer": without_balancer,
-            "easiest_first": easiest_first,
+            "out_first": out_first,
             "stayed_behind": stayed_behind,
             "batches": batches,
         }

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.lab.aws import PEEK, Aws
+from tests.waiting import until
 
 Counts = Mapping[str, Mapping[str, int]]  # environment -> type -> how many
 
@@ -47,6 +48,14 @@ class Fleet:
     def addresses(self, environment: str = "*") -> dict[str, str]:
         """The private address of each running host, by name."""
         return {name: str(row["PrivateIpAddress"]) for name, row in self.rows(environment).items()}
+
+    def out(self, environment: str, name: str) -> None:
+        """Have the environment's target group send nothing more to a web host."""
+        elb = self.aws.client("elbv2", PEEK)
+        [group] = elb.describe_target_groups(Names=[f"{environment}-web"])["TargetGroups"]
+        target = {"Id": self.ids(environment)[name]}
+        elb.deregister_targets(TargetGroupArn=group["TargetGroupArn"], Targets=[target])
+        until(lambda: self.health(environment).get(name) != "healthy", f"{name} is out")
 
     def health(self, environment: str) -> dict[str, str]:
         """How each web host stands in the environment's target group, by name."""

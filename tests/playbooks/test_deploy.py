@@ -236,6 +236,19 @@ def test_a_cancelled_deploy_leaves_nothing_running_and_is_mended(world: World):
     assert "and is in the balancer" in reports["prodweb1"]
 
 
+@pytest.mark.parametrize("playbook", ["restart.yml", "deploy.yml"])
+def test_who_is_out_of_the_balancer_goes_first(world: World, playbook: str):
+    """Otherwise prodweb1 would leave it while prodweb2 is ill, and nobody would serve."""
+    commit = world.serving()["prodweb2"]
+    world.lab.fleet.out("prod", "prodweb2")
+    with Load(world.lab.balancers["prod"], rate=20) as load:
+        outcome = world.play(playbook, commit, world.hosts("web"))
+    assert outcome.ok, outcome
+    assert not load.wrong, load.failures
+    assert [report.host for report in world.told(HostReport)] == ["prodweb2", "prodweb1"]
+    world.well(commit)
+
+
 def test_an_older_run_is_refused_by_the_hosts(world: World):
     commit = world.lab.git.commits[-1]
     outcome = world.play("deploy.yml", commit, world.hosts("manager"), packlead_epoch=5)

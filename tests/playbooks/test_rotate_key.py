@@ -24,10 +24,8 @@ from bot.adapters.records import Outcome
 from bot.config import Config, load
 from bot.errors import Cancelled
 from bot.events import Event, HostReport, Output, StepStarted
-from tests.lab.aws import PEEK
 from tests.lab.lab import Lab
 from tests.lab.load import Load
-from tests.waiting import until
 
 pytestmark = pytest.mark.lab
 KEY = b"a key of the house, long enough for anybody"
@@ -222,10 +220,7 @@ def test_on_the_way_back_who_is_out_goes_first(world: World):
     """As where the playbook and its machine were lost after prodweb2 had got the key."""
     good, new = world.has(GOOD), world.put("another-key-0123456789")
     assert world.play(new).ok
-    elb, id = world.lab.aws.client("elbv2", PEEK), world.lab.fleet.ids("prod")["prodweb2"]
-    [group] = elb.describe_target_groups(Names=["prod-web"])["TargetGroups"]
-    elb.deregister_targets(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": id}])
-    until(lambda: world.lab.fleet.health("prod").get("prodweb2") != "healthy", "it is out")
+    world.lab.fleet.out("prod", "prodweb2")
     with Load(world.lab.balancers["prod"], rate=20) as load:
         assert world.play(good, packlead_back=True).ok
     assert not load.wrong, load.failures

@@ -14,7 +14,7 @@ from bot.config import Config
 from bot.detached import Line
 from bot.events import Event, HostReport, Output, StepEnded, StepProgress, StepStarted
 
-UNTOLD = {"resolve", "go ahead", "stayed behind"}  # plays that are no step of a card
+UNTOLD = {"resolve", "go ahead", "see who is out", "stayed behind"}  # no step of a card
 STOP = {"stop the roll", "say who stayed behind"}  # tasks that fail because another one has
 TAIL = 15  # lines of a failure
 
