@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import get_type_hints
 
@@ -11,7 +12,9 @@ from pydantic import TypeAdapter
 from bot.adapters.aws.secrets import Secrets
 from bot.config import Config
 from bot.errors import BotError, Failed, Refused
+from bot.rotation import before
 from tests.lab import aws as lab
+from tests.waiting import until
 
 NUMBERS = count()
 KEY = b"a key of the house, long enough for anybody"
@@ -104,6 +107,25 @@ def test_a_call_that_went_wrong_makes_no_second_version(
     assert put(keys, typed, "TOKEN", "second", "op 2") == 2
     assert [one.version for one in keys.versions("prod", "TOKEN")] == [1, 2]
     cloud.faults.clear()
+
+
+def test_what_aws_does_late_of_a_dead_bot_is_the_same_version_again(
+    keys: Secrets, typed: Typed, cloud: lab.Aws
+):
+    put(keys, typed, "TOKEN", "first", "op 1")
+    typed["op 2"] = "second"
+    late = [cloud.fault(action, "slow", seconds=2) for action in ("PutParameter", "PutSecretValue")]
+    with ThreadPoolExecutor(1) as dead:  # whose answer nobody reads
+        done = dead.submit(keys.put, "prod", "TOKEN", "op 2", "ada")
+        until(lambda: any(fault.hits for fault in late), "it is asked for")
+        assert keys.put("prod", "TOKEN", "op 2", "ada").version == 2
+        done.result()
+    cloud.faults.clear()
+    found = keys.versions("prod", "TOKEN")
+    assert {one.root for one in found[1:]} == {2}, "the store may have it twice, and it is told"
+    assert before(found, "TOKEN").version == 1, "undoing leads to another value"
+    further = keys.again("prod", "TOKEN", found[-1].version, "op 3", "ada")
+    assert (further.root, keys.value("prod", "TOKEN", further.version)) == (2, "second")
 
 
 def test_the_version_before_comes_back_as_a_new_one(keys: Secrets, typed: Typed):

@@ -2,13 +2,16 @@
 
 PutParameter makes another version whenever it is called, so it is tried once, and what stands in
 the history says whether it was done. A value with `{{` in it, which SSM would take for a reference,
-is kept in base64.
+is kept in base64. What a bot asked for that died before the answer, AWS may still do when the next
+bot has looked and asked anew: no call can be tied to what stood there before it. The second version
+of an operation is therefore told as its first one again.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 from bot.adapters.aws.errors import Ailing, Answered
@@ -39,7 +42,12 @@ class Parameters(Session):
 
     def versions(self, path: str, name: str) -> tuple[Secret, ...]:
         """Return every version of a key that is kept, oldest first."""
-        return tuple(secret(row) for row in self._history(path, name))
+        found: list[Secret] = []
+        first: dict[str, Secret] = {}
+        for made in map(secret, self._history(path, name)):
+            same = first.setdefault(made.operation, made) if made.operation else made
+            found.append(made if same is made else replace(made, again=same.root))
+        return tuple(found)
 
     def value(self, path: str, name: str, version: int) -> str:
         """Return a value: for the hosts alone, and for nothing that is written down."""
