@@ -70,11 +70,17 @@ def rotate(
         f"{name} of {environment.name} is {said}"
         if not earlier
         else f"{name} of {environment.name}: {said}",
-        (f"by {made.by}, fingerprint {made.fingerprint}", reading(hosts)),
+        (
+            f"by {made.by}, fingerprint {made.fingerprint}",
+            reading(hosts),
+            *meanwhile(job, environment, made),
+        ),
     )
 
 
-def unset(job: Job, environment: Environment, name: str) -> Progress[None]:
+def unset(
+    job: Job, environment: Environment, name: str, force: str | None = None
+) -> Progress[None]:
     """Take a key away from the hosts, and then from the store."""
     now = {key.name: key for key in job.secrets.keys(environment.name)}.get(name)
     if now is None:
@@ -87,9 +93,11 @@ def unset(job: Job, environment: Environment, name: str) -> Progress[None]:
         *(f"{host.name} ({host.id}) reads it" for host in hosts),
     ]
     text = f"{name} goes from {environment.name} and from {count(len(hosts), 'host')}: sure?"
-    if question := job.settle(environment, about, text, always=True):
+    if question := job.settle(environment, about, text, force=force, always=True):
         yield question
         return
+    if force:
+        yield Note(f"{job.speaker.name} passes over the policy: {force}")
     stopped = yield from roll(job, environment, hosts, name, now, None)
     if stopped is not None:
         yield stopped
@@ -109,6 +117,20 @@ def before(versions: tuple[Secret, ...], name: str) -> Secret:
             f"no version of {name} before version {root} is kept", f"rotate-key {name} ENV"
         )
     return older[-1]
+
+
+def meanwhile(job: Job, environment: Environment, made: Secret) -> tuple[str, ...]:
+    """Say what the store names by now, where that is not the version that the hosts got."""
+    try:
+        last = job.secrets.versions(environment.name, made.name)[-1]
+    except BotError:
+        return ()  # the hosts have it, and this would only have been said
+    if last.root == made.root:
+        twice = f"the store has it twice, as version {last.version} too: AWS did one call late"
+        return (twice,) if last.version != made.version else ()
+    by = f", by {last.by}" if last.by else ""
+    more = f"config {environment.name} {made.name} shows it"
+    return (f"NOT on the hosts: version {last.version}, put meanwhile{by}; {more}",)
 
 
 def readers(config: Config, fleet: Fleet, name: str) -> tuple[Instance, ...]:
@@ -224,11 +246,12 @@ def variables(
 def current(job: Job, environment: Environment, type: str) -> Mapping[str, Any]:
     """Return what a playbook needs to bring a type's keys to hosts that come from an image.
 
-    Nothing, where AWS lets us read no keys: then they are not kept there.
+    Nothing, where AWS lets us read no keys: perhaps none are kept there, and it is only told.
     """
     try:
         known = job.secrets.keys(environment.name)
-    except Refused:
+    except Refused as refusal:
+        job.tell(Note(f"new hosts keep the keys that their image has: {refusal.text}"))
         return {}
     rules = job.config.keys
     mine = [k for k in known if k.name not in rules or type in (rules[k.name].types or (type,))]

@@ -35,7 +35,6 @@ def grow(
         job.aws.balancer(environment.name, type)
     image = newest(job.aws.images(environment.name), master)
     live = live_commit(job.hosts.live(tuple(i for i in fleet.of(type) if i.state == "running")))
-    variables = joining(job, environment, type, live)
     yield Planned(
         f"{environment.name}: {len(fleet.of(type))} {type} now, {len(names)} more: {listed(names)}",
         (
@@ -57,6 +56,7 @@ def grow(
         names,
         live.id,
     )
+    variables = joining(job, environment, type, live)
     yield StepStarted("launch")
     launched = job.aws.launch(master, image.id, names, job.operation.id)
     troubles = [f"{x.name}: {x.trouble}" for x in launched if x.instance is None]

@@ -53,7 +53,7 @@ def config(
     if set and unset:
         raise Misunderstood("--set and --unset at once", "say one of them")
     if unset:
-        yield from take_away(job, environment, key)
+        yield from take_away(job, environment, key, force)
     else:
         yield from rotate(job, environment, key, generate=generate, force=force)
 

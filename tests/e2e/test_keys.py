@@ -129,6 +129,8 @@ def test_a_new_key_is_asked_about_and_survives_a_restart(world: World, ada: Pers
     ada.says("/config").is_told("prod:", "TWITER_KEY", "puppystream:")
     assert "ada" in said
 
+    forced = ada.says('/config prod TWITER_KEY --unset --force "now"')
+    forced.is_refused("prod takes no --force")
     gone = ada.says("/config prod TWITER_KEY --unset")
     card = gone.has_card("TWITER_KEY goes from prod and from")
     ada.clicks(card, yes)

@@ -50,10 +50,12 @@ def test_stopped_while_they_are_launched_they_are_taken_away_again(world: World,
         ada.says("/image prod web").ends("done")
     before = inventory(world.lab).instances
     slow = world.lab.aws.fault("RunInstances", "slow", seconds=3.0)
+    world.lab.aws.fault("DescribeParameters", "error", code="AccessDeniedException", status=400)
     up = ada.says("/scale prod web 4")
     until(lambda: slow.hits, "the first one is launched")
     ada.says(f"/cancel {up.number}")
     up.ends("cancelled").has_card("cancelled by ada")
+    up.has_said("new hosts keep the keys that their image has: asking SSM for the keys")
     up.has_said("taking away again: prodweb3 and prodweb4")
     until(lambda: inventory(world.lab).instances == before, "nothing of it is left")
     assert not [*world.hosts.wrong()]
