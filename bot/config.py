@@ -1,16 +1,13 @@
-"""The config file: frozen models that are its schema. Every mistake is told at once.
+"""What the config file holds: frozen models that are its schema (bot/config_file.py reads it).
 
-`packlead.toml`, or the path in PACKLEAD_CONFIG. Secrets are never in it: they come from the
-environment (`bot.masking` names them). The annotated example is `packlead.example.toml`.
+Secrets are never in it: they come from the environment (`bot.masking` names them). The annotated
+example is `packlead.example.toml`.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import os
 import re
-import tomllib
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,15 +15,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 
-from bot.errors import Misconfigured, did_you_mean
+from bot.errors import did_you_mean
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 KEY = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
-DEFAULT_PATH = "packlead.toml"
 
 
 def _name(text: str) -> str:
@@ -252,7 +247,7 @@ class Config(Model):
     @model_validator(mode="after")
     def _known(self) -> Config:
         wrong = [
-            f"environments.{e.name}.balancers.{t}: no such type{_hint(t, self.types)}"
+            f"environments.{e.name}.balancers.{t}: no such type{hint(t, self.types)}"
             for e in self.environments.values()
             for t in e.balancers
             if t not in self.types
@@ -261,19 +256,19 @@ class Config(Model):
             at = f"permissions.{number}"
             wrong += [
                 f"{at}.who: {w!r} is neither below [people] nor a user group id"
-                f"{_hint(w, self.people)}"
+                f"{hint(w, self.people)}"
                 for w in row.who
                 if w not in self.people and not re.fullmatch(r"S[A-Z0-9]+|\*|clock", w)
             ]
             wrong += [
-                f"{at}.on: {e!r} is no environment{_hint(e, self.environments)}"
+                f"{at}.on: {e!r} is no environment{hint(e, self.environments)}"
                 for e in row.on
                 if e != "*" and e not in self.environments
             ]
         for e in self.environments.values():
             at = f"environments.{e.name}.approvers"
             wrong += [
-                f"{at}: {w!r} is neither below [people] nor a user group id{_hint(w, self.people)}"
+                f"{at}: {w!r} is neither below [people] nor a user group id{hint(w, self.people)}"
                 for w in e.approvers
                 if w not in self.people and not re.fullmatch(r"S[A-Z0-9]+", w)
             ]
@@ -281,7 +276,7 @@ class Config(Model):
                 wrong.append(f"{at}: missing, since approval is by a second person")
         wrong += self._pushes()
         wrong += [
-            f"keys.{name}.types: no such type{_hint(t, self.types)}"
+            f"keys.{name}.types: no such type{hint(t, self.types)}"
             for name, key in self.keys.items()
             for t in key.types
             if t not in self.types
@@ -299,7 +294,7 @@ class Config(Model):
         ]
         who = self.github.service if self.github else ""
         if who and who not in self.people:
-            wrong.append(f"github.service: {who!r} is not below [people]{_hint(who, self.people)}")
+            wrong.append(f"github.service: {who!r} is not below [people]{hint(who, self.people)}")
         return wrong
 
 
@@ -309,56 +304,6 @@ def secrets_path(config: Config, environment: str) -> str:
     return known.secrets if known and known.secrets else f"/{config.app.name}/{environment}"
 
 
-def _hint(word: str, known: Any) -> str:
+def hint(word: str, known: Any) -> str:
     near = did_you_mean(word, known)
     return f", {near}" if near else ""
-
-
-def load(path: str | os.PathLike[str] | None = None) -> Config:
-    """Read the config file; raises Misconfigured with one line for every mistake in it."""
-    file = Path(path or os.environ.get("PACKLEAD_CONFIG") or DEFAULT_PATH)
-    try:
-        data = tomllib.loads(file.read_text())
-    except FileNotFoundError:
-        raise Misconfigured(
-            f"there is no config file at {file}",
-            "copy packlead.example.toml there, or set PACKLEAD_CONFIG",
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Misconfigured(f"{file}: {error}") from None
-    if url := os.environ.get("PACKLEAD_URL", "").strip():
-        data["url"] = url
-    try:
-        config = Config.model_validate(data)
-        folder = file.absolute().parent / Path(config.data).expanduser()
-        return config.model_copy(update={"data": str(folder)})
-    except ValidationError as error:
-        lines = [line for e in error.errors() for line in _told(e)]
-        raise Misconfigured("\n".join(lines), f"correct {file}, then: packlead check") from None
-
-
-def _told(error: Any) -> list[str]:
-    where = ".".join(str(part) for part in error["loc"] if part != "[key]")
-    match error["type"]:
-        case "extra_forbidden":
-            return [f"{where}: unknown{_hint(str(error['loc'][-1]), _fields(error['loc'][:-1]))}"]
-        case "missing":
-            return [f"{where}: missing"]
-        case "value_error":
-            text = str(error["ctx"]["error"])
-            return [f"{where}: {text}"] if where else text.splitlines()
-        case _:
-            said = error["msg"][0].lower() + error["msg"][1:]
-            return [f"{where}: {said}, it is {error['input']!r}"[:300]]
-
-
-def _fields(place: tuple[Any, ...]) -> list[str]:
-    """Return the keys that a place in the file may hold."""
-    model: Any = Config
-    for part in place:
-        if not isinstance(part, str) or part not in getattr(model, "model_fields", {}):
-            continue  # a name that the owner chose, or a number in a list
-        kind = model.model_fields[part].annotation
-        kinds = [kind, *getattr(kind, "__args__", ())]
-        model = next((k for k in kinds if isinstance(k, type) and issubclass(k, Model)), model)
-    return list(getattr(model, "model_fields", {}))

@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot import key, masking
 from bot.command import find
-from bot.config import Config, load
+from bot.config import Config
+from bot.config_file import load
 from bot.database import WAIT
 from bot.dispatcher import Dispatcher
 from bot.errors import Misconfigured

@@ -17,8 +17,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout works as it is
 
 try:
-    from bot import config as configuration
     from bot.adapters.aws import quick
+    from bot.config import Config
+    from bot.config_file import load
     from bot.errors import BotError, Misunderstood, did_you_mean
     from bot.inventory import inventory
 except ModuleNotFoundError as missing:
@@ -36,7 +37,7 @@ def main() -> None:
     asked.add_argument("--host", metavar="NAME", help="the variables of one host")
     arguments = parser.parse_args()
     try:
-        config = configuration.load()
+        config = load()
         environment = _environment(config)
         found = inventory(config, environment, quick.instances(environment, config.aws.region))
     except ModuleNotFoundError as missing:  # botocore is imported only where it is needed
@@ -49,7 +50,7 @@ def main() -> None:
         print(json.dumps(found["_meta"]["hostvars"].get(arguments.host, {})))
 
 
-def _environment(config: configuration.Config) -> str:
+def _environment(config: Config) -> str:
     known = ", ".join(config.environments)
     name = os.environ.get("ENVIRONMENT", "")
     if not name:

@@ -15,7 +15,7 @@ from bot.adapters.ansible import playbooks
 from bot.adapters.ansible.place import Place, environment_of
 from bot.adapters.aws.fleet import Aws
 from bot.adapters.aws.records import Instance
-from bot.config import load
+from bot.config_file import load
 from tests.bench.bot import environment
 from tests.lab.lab import Lab
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bot.config import load
+from bot.config_file import load
 from tests.lab.lab import Lab
 from tests.lab.leashed import KEPT, LEASH
 

@@ -25,7 +25,7 @@ import sqlalchemy as sa
 
 import commands
 from bot.command import find
-from bot.config import load
+from bot.config_file import load
 from bot.dispatcher import Dispatcher, Request
 from bot.events import StepEnded, StepStarted
 from bot.people import Who

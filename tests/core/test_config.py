@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Permission, load
+from bot.config import Permission
+from bot.config_file import load
 from bot.errors import Misconfigured
 from bot.people import unknown
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import load
+from bot.config_file import load
 from bot.store import Store
 from tests.e2e.people import Person
 from tests.e2e.process import Bot, Packlead

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.alive import living
-from bot.config import load
+from bot.config_file import load
 from bot.numbers import number_from
 from bot.store import Store
 from tests.e2e.process import READY, Begin, Bot, Process, begin

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bot.config import load
+from bot.config_file import load
 from tests.lab.address import FOLDER, claim
 from tests.lab.lab import Lab
 

@@ -20,7 +20,8 @@ from bot.adapters.ansible.place import Place
 from bot.adapters.aws.fleet import Aws
 from bot.adapters.aws.records import Instance
 from bot.adapters.records import Outcome
-from bot.config import Config, load
+from bot.config import Config
+from bot.config_file import load
 from bot.errors import Cancelled
 from bot.events import Event, HostReport, Output, StepEnded, StepStarted
 from tests.lab.lab import Lab
@@ -33,7 +34,7 @@ import sys
 from pathlib import Path
 from bot.adapters.ansible import Ansible
 from bot.adapters.aws.fleet import Aws
-from bot.config import load
+from bot.config_file import load
 config = load()
 hosts = [h for h in Aws(config).fleet("prod").instances if h.type == "web"]
 Ansible(config, Path(sys.argv[1])).play(

@@ -21,7 +21,8 @@ from bot.adapters.aws.fleet import Aws
 from bot.adapters.aws.records import Instance
 from bot.adapters.aws.secrets import Secrets
 from bot.adapters.records import Outcome
-from bot.config import Config, load
+from bot.config import Config
+from bot.config_file import load
 from bot.errors import Cancelled
 from bot.events import Event, HostReport, Output, StepStarted
 from tests.lab.lab import Lab

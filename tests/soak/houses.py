@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bot.config import load
+from bot.config_file import load
 from bot.store import Store
 from tests.e2e.process import Begin, Bot, Packlead, begin
 from tests.e2e.world import World
