@@ -9,7 +9,8 @@ library along, costs three times as much. What it answers: `msg` (a sentence, wh
     ROOT/repository/               bare, filled by git fetch
     ROOT/releases/NUMBER-COMMIT/   a tree, with a file REVISION and a link `virtualenv`; it holds
                                    `.well`, with its commit, since it was live here and well
-    ROOT/virtualenvs/KEY/          by the hash of the requirements; holds `.complete` when it is
+    ROOT/virtualenvs/KEY/          by what it is built of; holds `.complete` when it is, and
+                                   `.bound` where it points into the one release that it is for
     ROOT/current                   link to the live release
     ROOT/shared/                   env (see `assignments`), static, media
     ROOT/state.json                the newest operation that was here, and its turn: which worker's,
@@ -34,6 +35,8 @@ ARGUMENTS = r"""<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"""  # JSON never holds thre
 ASSIGNED = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 INCLUDED = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)", re.MULTILINE)
+# A requirement that is a folder of the release itself, editable or not.
+LOCAL = re.compile(r"^\s*(-e|--editable)?[ \t=]*(?:\.{1,2}/|\.(?:\s*$|\[)|[\w.-]+/)", re.MULTILINE)
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 UP = {"RUNNING", "active", "reloading"}
 DOWN = {"FATAL", "EXITED", "STOPPED", "failed", "inactive", "missing"}
@@ -75,18 +78,21 @@ class Steps:
         if host.revision(name) != commit:
             lay_out(host, commit, name)
         output = f"{commit} {'was here already' if here else 'fetched'}"
+        left = submodules(host, commit)
+        if left:
+            output += f"; its submodules are left out: {', '.join(left)}"
         said = "" if ready else f"has no release of {commit[:7]} ready: it is built there first"
         return {"release": name, "ready": ready, "output": output, "said": said}
 
     def build(self):
         """Give the release its virtualenv, which all releases with the same requirements share."""
         release = self.host.root / "releases" / self.a["release"]
-        key = requirements_key(release / self.a["requirements"])
+        key, bound = virtualenv_key(self.host, release)
         place = self.host.root / "virtualenvs" / key
         if (place / ".complete").exists():
             output = f"the requirements have not changed: {key}"
         else:
-            output = make_virtualenv(self.host, release, place)
+            output = make_virtualenv(self.host, release, place, bound)
         link(f"../../virtualenvs/{key}", release / "virtualenv")
         return {"output": output}
 
@@ -214,6 +220,8 @@ class Steps:
     def keys(self):
         """Bring the application's environment up to date, before anything is started with it."""
         held, values = environment(self.host), self.a["values"]
+        for name in values:
+            hide(values[name], f"[{name}]")
         late = sorted(name for name in values if held.get(name) != values[name])
         for name in late:
             keep_environment(self.host, name, values[name])
@@ -223,6 +231,7 @@ class Steps:
     def clean(self):
         """Keep the newest releases and what they need; take the others away."""
         host = self.host
+        os.sync()  # the image of a master holds what is on its disk, and is asked for next
         begun = host.state().get("switch") or {}
         newest = sorted(n for n in host.listed("releases") if n[0] != ".")[-int(self.a["keep"]) :]
         kept = {*newest, host.current(), begun.get("from"), begun.get("to")}
@@ -280,7 +289,8 @@ class Steps:
 
     def _well(self, release, timeout):
         output = self.services.well(release, timeout)
-        if release:  # a rollback takes it as it is
+        bound = self.host.root / "releases" / release / "virtualenv" / ".bound"
+        if release and not bound.exists():  # a rollback takes it as it is, under another name
             file = self.host.root / "releases" / release / ".well"
             file.write_text(f"{self.host.revision(release)}\n")
         return output
@@ -372,7 +382,7 @@ class Host:
         if epoch:
             self.remember(ended=epoch, ended_turn=turn)
 
-    def run(self, argv, cwd="/", env=None, timeout=1800, as_root=False, check=True):
+    def run(self, argv, cwd="/", env=None, timeout=1800, as_root=False, check=True, called=""):
         """Run a program; return what it printed, or raise Stop with it. No shell is involved."""
         argv = [str(word) for word in argv]
         env = dict(env or os.environ)
@@ -383,8 +393,7 @@ class Host:
                 child = subprocess.Popen(
                     argv, cwd=str(cwd), env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                     preexec_fn=self._become(as_root),
-                    # Whoever outlives us still holds the lock, but for what the services start.
-                    pass_fds=() if as_root else (self.lock,),
+                    pass_fds=(self.lock,),  # whoever outlives us still holds the lock
                 )  # fmt: skip
             except OSError as error:
                 raise Stop(f"running {argv[0]}: {error.strerror}") from None
@@ -392,7 +401,7 @@ class Host:
             out.seek(max(0, out.seek(0, 2) - 60000))
             said = out.read().decode("utf-8", "replace")
         if check and (trouble or child.returncode):
-            words = " ".join(Path(word).name for word in argv[:4])
+            words = called or " ".join(Path(word).name for word in argv[:4])
             raise Stop(f"{words}: {trouble or f'exit status {child.returncode}'}", said)
         return said
 
@@ -490,6 +499,8 @@ class Services:
         if not self.names:
             return ""
         patience = float(self.a["drain_timeout"]) + 60
+        if not self.supervisor:  # which counts starts: after a few of a bad release it refuses any
+            self._manage("reset-failed", *self.names)
         try:
             return self._manage("restart", *self.all, timeout=patience, check=True)
         except Stop as stop:
@@ -550,8 +561,16 @@ class Services:
                 said += [text for text in both if "ERROR (no log" not in text]
             else:
                 unit = ["journalctl", "--no-pager", "-o", "cat", "-n", TAIL, "-u", name]
-                said.append(self.host.run(unit, as_root=True, check=False, timeout=10))
+                said.append(self._journal(unit))
         return "\n".join(text for text in said if text.strip())
+
+    def _journal(self, argv):
+        if os.getuid():  # who may not with sudo may perhaps as they are
+            try:
+                return self.host.run(["sudo", "-n", *argv], as_root=True, timeout=10)
+            except Stop:
+                pass
+        return self.host.run(argv, as_root=True, check=False, timeout=10)
 
     def well(self, release, timeout):
         """Return, in a sentence, how they are well on a release; raises Stop when they are not."""
@@ -622,16 +641,17 @@ class Services:
         if self.supervisor:
             argv = shlex.split(self.a["supervisorctl"])
         else:
-            argv = [*(["sudo", "-n"] if os.getuid() else []), "systemctl"]
+            asks = words[0] == "show"  # which anybody may
+            argv = [*(["sudo", "-n"] if os.getuid() and not asks else []), "systemctl"]
         return self.host.run([*argv, *words], timeout=timeout, as_root=True, check=check)
 
 
-def git(host, *words, cwd="/", **more):
+def git(host, *words, cwd="/", check=True, **more):
     """Run git on the host's own repository; it never asks anybody anything."""
-    ssh = os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
-    env = dict(os.environ, GIT_TERMINAL_PROMPT="0", GIT_SSH_COMMAND=ssh, LC_ALL="C", **more)
+    env = dict(os.environ, GIT_TERMINAL_PROMPT="0", LC_ALL="C", **more)
     quiet = ["-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "safe.directory=*"]
-    return host.run(["git", f"--git-dir={host.root / 'repository'}", *quiet, *words], cwd, env)
+    argv = ["git", f"--git-dir={host.root / 'repository'}", *quiet, *words]
+    return host.run(argv, cwd, env, check=check, called=f"git {words[0]}")
 
 
 def have(host, commit):
@@ -652,12 +672,23 @@ def have(host, commit):
 def get(host, commit, repository):
     """Fetch one commit; every branch and tag from a server that does not give one by its name."""
     fetch = ("fetch", "--quiet", "--no-tags", "--force", "--end-of-options", repository)
+    ssh = {}
+    if "GIT_SSH_COMMAND" not in os.environ and not git(
+        host, "config", "core.sshCommand", check=False
+    ):
+        ssh = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
     try:
-        git(host, *fetch, commit)
+        git(host, *fetch, commit, **ssh)
     except Stop:
-        git(host, *fetch, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        git(host, *fetch, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", **ssh)
         if not have(host, commit):
             raise Stop(f"fetching: {repository} has no commit {commit}") from None
+
+
+def submodules(host, commit):
+    """Return the folders of a commit that are other repositories; those are not fetched."""
+    rows = [row.partition("\t") for row in git(host, "ls-tree", "-r", commit).splitlines()]
+    return [path for about, _, path in rows if about.startswith("160000 ")]
 
 
 def newest(host):
@@ -688,10 +719,11 @@ def take_again(host, commit, name):
     """Give a release that was well here before the name under which it comes back.
 
     Renamed and not linked: the newest numbers are what `clean` keeps, and it is the newest now. One
-    that is live, or that a switch may still go back to, stays as it is.
+    that is live, or that a switch may still go back to, stays as it is; one that a switch was left
+    at that nobody could mend comes back.
     """
     begun = host.state().get("switch") or {}
-    held = {host.current(), begun.get("from"), begun.get("to")} - {name}
+    held = {host.current(), begun.get("from")} - {name}
     place = host.root / "releases"
     names = [name] if (place / name).exists() else sorted(host.listed("releases"), reverse=True)
     for old in names:
@@ -705,21 +737,43 @@ def take_again(host, commit, name):
     return False
 
 
-def make_virtualenv(host, release, place):
+def make_virtualenv(host, release, place, bound):
     """Build a virtualenv at its own place, since it cannot be moved."""
     shutil.rmtree(str(place), ignore_errors=True)
-    said = host.run([host.a["python"], "-m", "venv", place])
     wanted = release / host.a["requirements"]
-    if wanted.exists():
-        pip = [place / "bin" / "python", "-m", "pip", "install", "--no-input", "--quiet"]
-        pip += ["--disable-pip-version-check", *host.a["pip_options"], "-r", wanted]
-        said += host.run(pip, cwd=release)
+    try:
+        said = host.run([host.a["python"], "-m", "venv", place])
+        if wanted.exists():
+            pip = [place / "bin" / "python", "-m", "pip", "install", "--no-input", "--quiet"]
+            pip += ["--disable-pip-version-check", *host.a["pip_options"], "-r", wanted]
+            said += host.run(pip, cwd=release)
+    except Stop:
+        shutil.rmtree(str(place), ignore_errors=True)  # the disk may be full of it
+        raise
+    if bound:
+        (place / ".bound").touch()
+    os.sync()  # whoever finds it complete has all of it, also after a crash
     (place / ".complete").touch()
     return said or f"built {place.name}"
 
 
-def requirements_key(path):
-    """Return the name of the virtualenv that a requirements file needs, with all it includes."""
+def virtualenv_key(host, release):
+    """Return the name of the virtualenv that a release needs, and whether it points into it.
+
+    All releases that need the same one share it: of the same requirements, Python and options. One
+    with requirements that are folders of the release is for this release alone.
+    """
+    version = "import sys; print(sys.version_info[:2])"
+    python = host.run([host.a["python"], "-c", version])
+    text = requirements(release / host.a["requirements"])
+    local = LOCAL.findall(text.decode("utf-8", "replace"))
+    whole = [python, *host.a["pip_options"], *([release.name] if local else [])]
+    key = hashlib.sha256(text + "\0".join(whole).encode()).hexdigest()[:16]
+    return key, any(local)
+
+
+def requirements(path):
+    """Return the text of a requirements file, with all that it includes."""
     todo, seen, text = [path], set(), b""
     while todo:
         file = todo.pop().resolve()
@@ -730,7 +784,7 @@ def requirements_key(path):
         text += content
         included = INCLUDED.findall(content.decode("utf-8", "replace"))
         todo += [file.parent / name for name in included]
-    return hashlib.sha256(text).hexdigest()[:16]
+    return text
 
 
 def application_env(host):
@@ -901,6 +955,9 @@ def answer(arguments):
     steps = Steps(arguments)
     try:
         steps.host.take()
+        for name, value in environment(steps.host).items():
+            if not name.endswith("_MODULE"):
+                hide(value, f"[{name}]")
         told = dict({"changed": False}, **getattr(steps, arguments["step"])())
     except Stop as stop:
         return {"failed": True, "msg": str(stop), "output": tail(stop.output)}

@@ -1,7 +1,6 @@
 """The host's part of a release, step by step, on a folder of this machine."""
 
 import fcntl
-import hashlib
 import json
 import os
 import subprocess
@@ -145,15 +144,86 @@ def test_a_virtualenv_is_built_once_for_the_same_requirements(host: Host):
 
 
 def test_a_virtualenv_that_was_left_half_done_is_built_anew(host: Host):
+    name = host.take("fetch", commit=host.commit(a="1"), release=1)["release"]
+    assert "failed" not in host.take("build", release=name)
+    [made] = (host.root / "virtualenvs").iterdir()
+    (made / ".complete").unlink()
+    (made / "half").touch()
+    assert "have not changed" not in host.take("build", release=name)["output"]
+    assert (made / ".complete").exists() and not (made / "half").exists()
+
+
+def test_a_virtualenv_that_cannot_be_built_leaves_nothing(host: Host):
     commit = host.commit(requirements__txt="no-such-package-here==1\n")
     name = host.take("fetch", commit=commit, release=1)["release"]
-    key = hashlib.sha256(b"no-such-package-here==1\n").hexdigest()[:16]
-    (host.root / "virtualenvs" / key).mkdir()
     told = host.take("build", release=name)
     assert told["failed"]
     assert told["msg"] == "python -m pip install: exit status 1"
     assert "no-such-package-here" in told["output"]
     assert not (host.root / "releases" / name / "virtualenv").exists()
+    assert not [*(host.root / "virtualenvs").iterdir()], "the disk may have been full of it"
+    told = host.take("build", release=name, python="/no/such/python")
+    assert told["msg"] == "running /no/such/python: No such file or directory"
+
+
+def test_a_virtualenv_that_points_into_a_release_is_for_it_alone(host: Host):
+    """`-e .` leads into the release's folder, which gets another name when it comes back."""
+    files = {"pyproject__toml": PROJECT, "builds__py": BUILDS, "requirements__txt": "-e .\n"}
+    first = host.commit(**files, kennel__py="dog = 'old'")
+    second = host.commit(kennel__py="dog = 'new'")
+    found = []
+    for number, commit in enumerate((first, second), 1):
+        name = host.take("fetch", commit=commit, release=number)["release"]
+        told = host.take("build", release=name)
+        assert "failed" not in told, told
+        host.take("switch", release=name)
+        host.take("health")
+        python = host.root / "releases" / name / "virtualenv" / "bin" / "python"
+        ask = [str(python), "-P", "-c", "import kennel; print(kennel.dog)"]
+        found.append(subprocess.run(ask, capture_output=True, text=True, cwd="/").stdout.strip())
+    assert found == ["old", "new"]
+    again = host.take("fetch", commit=first, release=3, again=True)
+    assert not again["ready"], "it is built again, under its new name"
+
+
+BUILDS = """
+import os, zipfile
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    about = "Metadata-Version: 2.1\\nName: kennel\\nVersion: 1\\n"
+    kind = "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+    with zipfile.ZipFile(os.path.join(folder, "kennel-1-py3-none-any.whl"), "w") as wheel:
+        wheel.writestr("kennel.pth", os.getcwd())
+        for name, text in (("METADATA", about), ("WHEEL", kind), ("RECORD", "")):
+            wheel.writestr(f"kennel-1.dist-info/{name}", text)
+    return "kennel-1-py3-none-any.whl"
+"""
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "builds"
+backend-path = ["."]
+"""
+
+
+def test_a_deploy_key_of_gits_own_config_is_used(host: Host, monkeypatch):
+    program(host.folder / "bin", "own-ssh", f"echo asked > {host.folder}/asked; exit 1")
+    config = host.folder / "gitconfig"
+    config.write_text(f"[core]\n\tsshCommand = {host.folder}/bin/own-ssh\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.delenv("GIT_SSH_COMMAND", raising=False)
+    repository = "git@kennel.example:kennel.git"
+    told = host.take("fetch", commit="a" * 40, release=1, repository=repository)
+    assert told["msg"].startswith("git fetch: exit status")
+    assert (host.folder / "asked").exists()
+
+
+def test_submodules_are_left_out_and_told(host: Host):
+    at = ("-C", str(host.repository))
+    head = host.commit(a="1")
+    host.git(*at, "update-index", "--add", "--cacheinfo", f"160000,{head},vendor/other")
+    host.git(*at, "commit", "-q", "-m", "with another")
+    told = host.take("fetch", commit=host.git(*at, "rev-parse", "HEAD"), release=1)
+    assert told["output"].endswith("fetched; its submodules are left out: vendor/other")
 
 
 def test_switch_and_back(host: Host):
@@ -218,14 +288,15 @@ def test_clean_keeps_the_newest_and_what_is_live(host: Host):
 
 
 def test_run_has_the_environment_of_the_host_and_no_shell(host: Host):
-    code = "import os, sys; print(os.environ['KEY'], os.environ['QUOTED'], sys.argv[1:])"
+    code = """import os, sys; key = os.environ['KEY']
+print(key == 'a $(id) b', key, os.environ['QUOTED'], sys.argv[1:])"""
     name = host.release(host.commit(show__py=code), 1)
     venv = host.root / "virtualenvs" / "k" / "bin"
     venv.mkdir(parents=True)
     (venv / "python").symlink_to(sys.executable)
     (host.root / "shared" / "env").write_text("# a comment\nKEY=a $(id) b\nQUOTED='x y'\n")
     told = host.take("run", release=name, argv=["show.py", "$(id)", "{{ 1 }}"])
-    assert told["output"] == "a $(id) b x y ['$(id)', '{{ 1 }}']"
+    assert told["output"] == "True [KEY] x y ['$(id)', '{{ 1 }}']", "and what it prints has none"
 
 
 def test_only_one_at_a_time_and_mend_ends_what_nobody_waits_for(host: Host):
@@ -311,7 +382,8 @@ case "$1" in show) cat {host.folder}/state ;; restart) test -e {host.folder}/sta
     (host.folder / "starts").touch()
     (host.folder / "state").write_text("MainPID=7\nActiveState=active\n")
     assert host.take("back", hard=True)["back_on"] == old
-    assert log.read_text().startswith("restart app-web\n")
+    first = "reset-failed app-web\nrestart app-web\n"  # or systemd would refuse after a few starts
+    assert log.read_text().startswith(first)
 
 
 def test_what_hangs_is_not_waited_for(host: Host, monkeypatch):
@@ -332,8 +404,9 @@ case "$1" in show) echo ActiveState=active; echo MainPID=7 ;; esac""",
     host.take("switch", release=new)
     log.unlink()
     assert host.take("back", hard=True)["back_on"] == old
-    assert log.read_text().splitlines()[:3] == [
-        "stop --no-block app-web", "kill --signal=SIGKILL app-web", "restart app-web",
+    assert log.read_text().splitlines()[:4] == [
+        "stop --no-block app-web", "kill --signal=SIGKILL app-web", "reset-failed app-web",
+        "restart app-web",
     ]  # fmt: skip
 
 

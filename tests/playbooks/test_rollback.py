@@ -72,6 +72,21 @@ def test_taken_in_the_switch_itself_where_it_was_seen_before(host: Host):
     assert host.live == f"releases/{back}" and host.state["switch"] is None, "nothing was begun"
 
 
+def test_one_that_a_switch_was_left_at_comes_back(host: Host):
+    old, _ = deployed(host, 1, a="1")
+    _, bad = deployed(host, 2, a="2")
+    program(host.folder / "bin", "supervisorctl", "echo web FATAL; exit 1")
+    host.given |= {"services": ["web"], "supervisorctl": str(host.folder / "bin/supervisorctl")}
+    assert host.take("switch", release=f"0000003-{old[:12]}", take=old)["failed"]
+    assert host.take("mend")["failed"], "the services do not start on that one either"
+    assert host.live == f"releases/{bad}" and host.state["switch"]["to"] == f"0000003-{old[:12]}"
+    program(host.folder / "bin", "supervisorctl", "echo web RUNNING pid 7")
+    host.given["epoch"] += 1
+    told = host.take("switch", release=f"0000004-{old[:12]}", take=old, at_once=True)
+    assert told.get("well"), told
+    assert host.live == f"releases/0000004-{old[:12]}" and host.state["switch"] is None
+
+
 def test_one_that_is_live_keeps_its_name(host: Host):
     commit, name = deployed(host, 1, a="1")
     told = host.take("fetch", commit=commit, release=2, again=True)
