@@ -31,9 +31,10 @@ def rotate(
     force: str | None = None,
 ) -> Progress[None]:
     """Give a key the value that was typed, a new random one, or that of the version before."""
-    known = {key.name: key for key in job.secrets.keys(environment.name)}
-    now = known.get(name)
-    earlier = before(job.secrets.versions(environment.name, name), name) if undo else None
+    versions = job.secrets.versions(environment.name, name)
+    now = versions[-1] if versions else None
+    known = () if now else tuple(key.name for key in job.secrets.keys(environment.name))
+    earlier = before(versions, name) if undo else None
     hosts = readers(job.config, job.aws.fleet(environment.name), name)
     check_balancers(job, environment, hosts)
     what = f"version {earlier.version} again" if earlier else "a random value" * generate
@@ -82,9 +83,10 @@ def unset(
     job: Job, environment: Environment, name: str, force: str | None = None
 ) -> Progress[None]:
     """Take a key away from the hosts, and then from the store."""
-    now = {key.name: key for key in job.secrets.keys(environment.name)}.get(name)
-    if now is None:
+    versions = job.secrets.versions(environment.name, name)
+    if not versions:
         raise Refused(f"{environment.name} has no {name}", f"config {environment.name} lists them")
+    now = versions[-1]
     hosts = readers(job.config, job.aws.fleet(environment.name), name)
     check_balancers(job, environment, hosts)
     yield planned(job.config, environment, hosts, name, now, "away")

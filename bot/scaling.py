@@ -7,7 +7,7 @@ the point of no return it goes on to the end.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bot.adapters.aws.records import Fleet, Image, Instance
 from bot.adapters.records import Commit, Live, Outcome
@@ -34,7 +34,9 @@ def grow(
     if environment.balancers.get(type):
         job.aws.balancer(environment.name, type)
     image = newest(job.aws.images(environment.name), master)
-    live = live_commit(job.hosts.live(tuple(i for i in fleet.of(type) if i.state == "running")))
+    running = tuple(i for i in fleet.of(type) if i.state == "running")
+    live = live_commit(job.hosts.live(running))
+    places = spread(names, [i.subnet for i in running], master.subnet)
     yield Planned(
         f"{environment.name}: {len(fleet.of(type))} {type} now, {len(names)} more: {listed(names)}",
         (
@@ -46,6 +48,7 @@ def grow(
                 if master.number > 1
                 else []
             ),
+            *([f"in turn in {listed(list(dict.fromkeys(places)))}"] if places else []),
         ),
         (
             Step("launch", f"launch {count(len(names), 'instance')}"),
@@ -58,16 +61,18 @@ def grow(
     )
     variables = joining(job, environment, type, live)
     yield StepStarted("launch")
-    launched = job.aws.launch(master, image.id, names, job.operation.id)
+    launched = job.aws.launch(master, image.id, names, job.operation.id, places)
     troubles = [f"{x.name}: {x.trouble}" for x in launched if x.instance is None]
     made = tuple(x.instance for x in launched if x.instance is not None)
-    running: tuple[Instance, ...] = ()
+    running = ()
     try:
         running = job.aws.wait_running(tuple(i.id for i in made))
     except BotError as error:
         troubles.append(error.text)
     up = {i.id for i in running}
-    troubles += [f"{i.name} ({i.id}) did not start" for i in made if i.id not in up]
+    if still := tuple(i for i in made if i.id not in up):
+        why = reasons(job, still)
+        troubles += [f"{i.name} ({i.id}) did not start{why.get(i.id, '')}" for i in still]
     # Told and not yielded, here and below: a cancel is thrown at a yield, and must not be before
     # what was made is taken away again, or what has left is terminated.
     job.tell(StepEnded("launch", "done" if running else "failed", f"{len(running)} run"))
@@ -104,6 +109,32 @@ def grow(
     yield Done(
         f"{environment.name} has {len(fleet.of(type)) + len(well)} {type}: {listed(well)} came"
     )
+
+
+def spread(names: Sequence[str], taken: Sequence[str], first: str) -> tuple[str, ...]:
+    """Return the subnet of each new instance: the one in which the fewest of its type are.
+
+    `taken` are the subnets of those that run. Nothing, where they are all in one, or AWS does not
+    say: then all go to the master's, `first`, which goes first among equals too.
+    """
+    counts = Counter(subnet for subnet in taken if subnet)
+    if len(counts) < 2:
+        return ()
+    places = []
+    for _ in names:
+        place = min(counts, key=lambda subnet: (counts[subnet], subnet != first, subnet))
+        counts[place] += 1
+        places.append(place)
+    return tuple(places)
+
+
+def reasons(job: Job, instances: tuple[Instance, ...]) -> dict[str, str]:
+    """Return why instances did not start, as the end of a sentence; it is only to be told."""
+    try:
+        told = job.aws.reasons(tuple(i.id for i in instances))
+    except BotError:
+        return {}
+    return {id: f": {text}" for id, text in told.items()}
 
 
 def joining(job: Job, environment: Environment, type: str, live: Commit) -> dict[str, object]:
@@ -191,6 +222,7 @@ def shrink(
     type, names = going[0].type, tuple(i.name for i in going)
     left = [i.name for i in present if i not in going]
     guard(job, environment, present, going)
+    heed_kept(job, going)
     yield Planned(
         f"{environment.name}: {len(present)} {type} now, {listed(names)} "
         f"{'goes' if len(names) == 1 else 'go'}, {len(left)} stay",
@@ -255,6 +287,14 @@ def guard(
             f"{serve} {type} would serve, {environment.name} needs {least}",
             f"mend {'it' if len(ill) == 1 else 'them'} first; status {environment.name} shows more",
         )
+
+
+def heed_kept(job: Job, going: tuple[Instance, ...]) -> None:
+    """Refuse to begin with what AWS would not end, or would start again: hosts leave before."""
+    kept = job.aws.kept(tuple(i.id for i in going))
+    lines = [f"{i.name} ({i.id}) cannot go: {kept[i.id]}" for i in going if i.id in kept]
+    if lines:
+        raise Refused("\n".join(lines), "change that in AWS, and say it again")
 
 
 def played(

@@ -9,6 +9,7 @@ from bot.adapters.aws.records import Balancer, Instance, Target
 from bot.errors import Failed, Refused
 from tests.adapters.conftest import Clock
 from tests.lab import aws as lab
+from tests.lab.aws import PEEK
 
 SERVED = ("healthy", "")
 
@@ -167,6 +168,17 @@ def test_a_balancer_is_found_by_kind_and_name_alone(aws: Aws, group: Balancer) -
     assert aws.balancer_named("target_group", "prod-web") == group
     with pytest.raises(Refused, match="'mistyped'"):
         aws.balancer_named("classic", "mistyped")
+
+
+def test_a_network_load_balancers_group_is_refused(aws: Aws, cloud: lab.Aws) -> None:
+    elb = cloud.client("elbv2", PEEK)
+    [like] = elb.describe_target_groups(Names=["prod-web"])["TargetGroups"]
+    made = elb.create_target_group(
+        Name="raw", Protocol="TCP", Port=8000, VpcId=like["VpcId"], TargetType="instance"
+    )["TargetGroups"][0]["TargetGroupArn"]
+    with pytest.raises(Refused, match="speaks TCP, so it is a network load balancer's"):
+        aws.balancer_named("target_group", "raw")
+    elb.delete_target_group(TargetGroupArn=made)
 
 
 @pytest.mark.parametrize("kind", ["error", "cut"])

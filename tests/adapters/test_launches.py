@@ -21,6 +21,7 @@ from tests.lab.aws import PEEK
 
 USER_DATA = b"\x1f\x8b\x00\xff is not text"
 TAGS = {"Env": "copies", "Type": "web", "Name": "copiesweb1", "Team": "shop", "Operation": "old"}
+OTHER = "10.79.0.0/24"  # a second subnet
 SAME = (
     "InstanceType",
     "KeyName",
@@ -178,6 +179,27 @@ def test_what_moto_does_not_keep_is_copied_too() -> None:
     assert not {"KeyName", "SubnetId", "IamInstanceProfile", "UserData"} & set(asked)
 
 
+def test_a_copy_is_reached_from_outside_where_its_master_is() -> None:
+    card = {"Association": {"PublicIp": "198.51.100.7"}, "Ipv6Addresses": [{"Ipv6Address": "::1"}]}
+    described = {
+        "InstanceType": "t3.large",
+        "SubnetId": "subnet-1",
+        "SecurityGroups": [{"GroupId": "sg-1"}],
+        "NetworkInterfaces": [card],
+    }
+    asked = copy(Model(described), "ami-1", "prodweb2", "op", "prod", "web", "subnet-2")
+    assert asked["NetworkInterfaces"] == [
+        {
+            "DeviceIndex": 0,
+            "SubnetId": "subnet-2",
+            "Groups": ["sg-1"],
+            "AssociatePublicIpAddress": True,
+            "Ipv6AddressCount": 1,
+        }
+    ]
+    assert not {"SubnetId", "SecurityGroupIds"} & set(asked), "EC2 takes them in one place only"
+
+
 def test_a_token_is_of_one_operation_and_one_name() -> None:
     assert len({token("a", "b"), token("ab", ""), token("a", "c"), token("b", "b")}) == 4
     assert len(token("prune:2026-11-23" * 50, "prodweb3")) <= 64
@@ -268,7 +290,7 @@ def test_capacity_that_ends_is_told_of_each_name_it_hits(
         ("InstanceLimitExceeded", "the account's limit for instances like t3.large is reached"),
         ("InsufficientFreeAddressesInSubnet", "the subnet subnet-.* has no free address left"),
         ("IdempotentInstanceTerminated", "has been terminated since"),
-        ("InvalidKeyPair.NotFound", "AWS says InvalidKeyPair.NotFound: the key is gone"),
+        ("InvalidGroup.NotFound", "AWS says InvalidGroup.NotFound: the key is gone"),
     ],
 )
 def test_a_trouble_is_one_sentence(
@@ -284,6 +306,51 @@ def test_a_trouble_is_one_sentence(
     assert re.search(words, bad.trouble)
     assert "\n" not in bad.trouble and not bad.trouble.endswith(".")
     assert names(cloud) == [good.name]
+
+
+def test_a_key_pair_that_was_deleted_is_left_out(
+    aws: Aws, cloud: lab.Aws, master: Instance
+) -> None:
+    """EC2 goes on telling its name of the master; the image lets in who may."""
+    cloud.client("ec2", PEEK).delete_key_pair(KeyName=fleet.KEY_PAIR)
+    try:
+        [made] = launched(aws.launch(master, cloud.base_image, ("copiesweb2",), "op-20"))
+    finally:
+        cloud.client("ec2", PEEK).create_key_pair(KeyName=fleet.KEY_PAIR)
+    assert rows(cloud)["copiesweb2"]["InstanceId"] == made.id
+    assert not rows(cloud)["copiesweb2"].get("KeyName")
+
+
+def test_disks_go_with_their_instance_and_each_has_its_subnet(
+    aws: Aws, cloud: lab.Aws, master: Instance
+) -> None:
+    ec2 = cloud.client("ec2", PEEK)
+    kept = [{"DeviceName": "/dev/sda1", "Ebs": {"DeleteOnTermination": False}}]
+    ec2.modify_instance_attribute(InstanceId=master.id, BlockDeviceMappings=kept)
+    vpc = ec2.create_vpc(CidrBlock=OTHER)["Vpc"]["VpcId"]
+    other = ec2.create_subnet(VpcId=vpc, CidrBlock=OTHER)["Subnet"]["SubnetId"]
+    places = (master.subnet, other)
+    wanted = ("copiesweb2", "copiesweb3")
+    made = launched(aws.launch(master, cloud.base_image, wanted, "op-21", places))
+    assert tuple(one.subnet for one in made) == places
+    for name in wanted:
+        [disk] = rows(cloud)[name]["BlockDeviceMappings"]
+        assert disk["Ebs"]["DeleteOnTermination"], "whatever its image, or its master, has"
+
+
+def test_what_would_stay_or_come_again_is_told(aws: Aws, cloud: lab.Aws, master: Instance) -> None:
+    wanted = ("copiesweb2", "copiesweb3", "copiesweb4")
+    free, held, grouped = launched(aws.launch(master, cloud.base_image, wanted, "op-22"))
+    ec2 = cloud.client("ec2", PEEK)
+    ec2.modify_instance_attribute(InstanceId=held.id, DisableApiTermination={"Value": True})
+    tag = {"Key": "aws:autoscaling:groupName", "Value": "puppies"}
+    ec2.create_tags(Resources=[grouped.id], Tags=[tag])
+    told = aws.kept((free.id, held.id, grouped.id))
+    ec2.modify_instance_attribute(InstanceId=held.id, DisableApiTermination={"Value": False})
+    assert told == {
+        held.id: "it is protected from being terminated",
+        grouped.id: "the Auto Scaling group puppies would start another one",
+    }
 
 
 def test_an_image_that_cannot_be_launched_is_told(
@@ -309,10 +376,10 @@ def test_credentials_and_permissions_are_nobodys_trouble_in_particular(
 ) -> None:
     cloud.fault("RunInstances", "expired", times=4)
     with pytest.raises(Refused, match="launching copiesweb2: the AWS credentials have expired"):
-        aws.launch(master, cloud.base_image, ("copiesweb2",), "op-12")
+        aws.launch(master, cloud.base_image, ("copiesweb2",), "op-20")
     cloud.fault("RunInstances", "error", code="UnauthorizedOperation", status=403)
     with pytest.raises(Refused, match="AWS does not allow ec2:RunInstances"):
-        aws.launch(master, cloud.base_image, ("copiesweb2",), "op-12")
+        aws.launch(master, cloud.base_image, ("copiesweb2",), "op-20")
 
 
 def test_a_master_that_is_gone_is_refused(aws: Aws, cloud: lab.Aws) -> None:

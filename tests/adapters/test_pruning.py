@@ -182,6 +182,7 @@ def users(cloud: lab.Aws) -> Iterator[dict[str, Any]]:
         {"InstanceType": "t3.small"},
         {"ImageId": "resolve:ssm:/images/web"},
         {"ImageId": "resolve:ssm:/images/gone"},
+        {"ImageId": "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023"},  # not to be read
     ):
         ec2.create_launch_template_version(LaunchTemplateId=old, LaunchTemplateData=data)
     for name, image in CONFIGURED.items():

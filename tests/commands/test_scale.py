@@ -8,6 +8,7 @@ from bot.adapters.aws.records import Fleet, Instance
 from bot.command import Amount
 from bot.config import HostType
 from bot.errors import Refused
+from bot.scaling import spread
 from commands.scale import counts, decide
 
 WEB = HostType(minimum=2, maximum=20)
@@ -53,6 +54,13 @@ def test_never_over_the_maximum():
 
 def test_the_counts_can_be_said_again():
     assert counts(fleet(1, 2)) == ("scale prod web 2",)
+
+
+def test_new_ones_go_where_the_fewest_are():
+    assert spread(("web3",), ["a", "a"], "a") == (), "all to the master's"
+    assert spread(("web3", "web4", "web5"), ["a", "b"], "b") == ("b", "a", "b")
+    assert spread(("web4", "web5", "web6"), ["a", "a", "b"], "a") == ("b", "a", "b")
+    assert spread(("web3",), ["", ""], "a") == (), "AWS does not say"
 
 
 @given(st.sets(st.integers(1, 30), min_size=2, max_size=20), st.integers(2, 20))

@@ -23,20 +23,29 @@ METADATA = (
 
 @dataclass(frozen=True)
 class Model:
-    """A master as EC2 describes it, and what it tells only when it is asked for it."""
+    """A master as EC2 describes it, what it tells only when it is asked for it, and the names of
+    the disks that an image brings."""
 
     described: Mapping[str, Any]
     user_data: bytes = b""
     credits: str = ""  # standard or unlimited, of a burstable type
+    disks: tuple[str, ...] = ()
 
 
 def copy(
-    model: Model, image: str, name: str, operation: str, environment: str, type: str
+    model: Model,
+    image: str,
+    name: str,
+    operation: str,
+    environment: str,
+    type: str,
+    subnet: str = "",
 ) -> dict[str, Any]:
     """Return the arguments of RunInstances for one copy. The same copy has the same ones.
 
     Tags, which EC2 lists in any order, are sorted: a client token that comes again with other
-    arguments is an error. The disks come from the image.
+    arguments is an error. The disks come from the image, and go with the instance: a master's may
+    be there to stay. Without a subnet it goes where its master is.
     """
     has = model.described
     tags = {
@@ -49,8 +58,10 @@ def copy(
     tagged = [{"Key": k, "Value": v} for k, v in sorted(tags.items())]
     more = {
         "KeyName": has.get("KeyName"),
-        "SecurityGroupIds": [g["GroupId"] for g in has.get("SecurityGroups", ())],
-        "SubnetId": has.get("SubnetId"),
+        **_network(has, subnet),
+        "BlockDeviceMappings": [
+            {"DeviceName": disk, "Ebs": {"DeleteOnTermination": True}} for disk in model.disks
+        ],
         "IamInstanceProfile": _profile(has),
         "UserData": model.user_data,
         "CreditSpecification": {"CpuCredits": model.credits} if model.credits else None,
@@ -80,6 +91,24 @@ def token(operation: str, name: str) -> str:
 def operation_tag(operation: str) -> str:
     """Return the tag by which an operation finds again what it has launched."""
     return operation[:TAG_LIMIT]
+
+
+def _network(has: Mapping[str, Any], subnet: str) -> dict[str, Any]:
+    """Say where it is, and that it is reached from outside where its master is.
+
+    What a subnet gives by itself may be no public address; that of a master may be an Elastic one.
+    """
+    groups = [g["GroupId"] for g in has.get("SecurityGroups", ())]
+    place = subnet or has.get("SubnetId")
+    card: Mapping[str, Any] = next(iter(has.get("NetworkInterfaces", ())), {})
+    outside = {
+        "AssociatePublicIpAddress": bool(card.get("Association", {}).get("PublicIp")),
+        "Ipv6AddressCount": len(card.get("Ipv6Addresses", ())),
+    }
+    if not any(outside.values()):
+        return {"SecurityGroupIds": groups, "SubnetId": place}
+    asked = {key: value for key, value in outside.items() if value}
+    return {"NetworkInterfaces": [{"DeviceIndex": 0, "SubnetId": place, "Groups": groups, **asked}]}
 
 
 def _metadata(has: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,4 +40,5 @@ def instance(data: Mapping[str, Any]) -> Instance:
         state=data["State"]["Name"],
         launched=data["LaunchTime"].isoformat() if "LaunchTime" in data else "",
         image=data.get("ImageId", ""),
+        subnet=data.get("SubnetId", ""),
     )

@@ -140,7 +140,8 @@ def legal_name(name: str) -> str:
 
 def _image(data: dict[str, Any]) -> Image:
     has = tags_of(data)
-    disks = [d.get("Ebs", {}) for d in data.get("BlockDeviceMappings", ())]
+    mapped = data.get("BlockDeviceMappings", ())
+    disks = [d.get("Ebs", {}) for d in mapped]
     return Image(
         id=data["ImageId"],
         name=data.get("Name", ""),
@@ -154,5 +155,6 @@ def _image(data: dict[str, Any]) -> Image:
         snapshots=tuple(d["SnapshotId"] for d in disks if "SnapshotId" in d),
         operation=has.get("Operation", ""),
         reason=data.get("StateReason", {}).get("Message", ""),
+        disks=tuple(sorted(d["DeviceName"] for d in mapped if "Ebs" in d)),
         gigabytes=sum(int(d.get("VolumeSize") or 0) for d in disks),
     )

@@ -45,6 +45,31 @@ class Instances(Session):
         found = (looks[-1].get(id) for id in ids)
         return tuple(i for i in found if i and i.state == "running")
 
+    def reasons(self, ids: tuple[str, ...]) -> dict[str, str]:
+        """Return why instances do not run, where EC2 says so, by id."""
+        rows = self._by_id(f"asking AWS why {', '.join(ids)} did not start", ids)
+        told = {id: row.get("StateReason", {}).get("Message", "") for id, row in rows.items()}
+        return {id: str(text) for id, text in told.items() if text}
+
+    def kept(self, ids: tuple[str, ...]) -> dict[str, str]:
+        """Return why AWS would not end instances, or would start others in their place, by id."""
+        doing = f"asking AWS whether {', '.join(ids)} may go"
+        found = {}
+        for id, row in self._by_id(doing, ids).items():
+            if group := tags_of(row).get("aws:autoscaling:groupName"):
+                found[id] = f"the Auto Scaling group {group} would start another one"
+            elif request := row.get("SpotInstanceRequestId"):
+                found[id] = f"the spot request {request} may start another one"
+            elif self._call(
+                doing,
+                "ec2",
+                "describe_instance_attribute",
+                InstanceId=id,
+                Attribute="disableApiTermination",
+            )["DisableApiTermination"].get("Value"):
+                found[id] = "it is protected from being terminated"
+        return found
+
     def terminate(self, ids: tuple[str, ...]) -> None:
         """End instances for good; fine if they are gone. A foreign one among them ends nothing.
 

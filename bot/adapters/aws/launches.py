@@ -17,6 +17,7 @@ from bot.errors import Failed, Refused
 WIDTH = 20  # calls at the same time, as many as the session keeps connections
 FULL = {"InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientCapacity"}
 LIMIT = {"InstanceLimitExceeded", "VcpuLimitExceeded"}
+NO_KEY_PAIR = "InvalidKeyPair.NotFound"  # its name stays with the master when it is deleted
 NO_IMAGE = {"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed"}
 
 
@@ -28,26 +29,44 @@ class Launches(Instances, Images):
     """
 
     def launch(
-        self, master: Instance, image: str, names: tuple[str, ...], operation: str
+        self,
+        master: Instance,
+        image: str,
+        names: tuple[str, ...],
+        operation: str,
+        subnets: tuple[str, ...] = (),
     ) -> tuple[Launch, ...]:
-        """Launch a copy of a master for each name; one that AWS does not give has a trouble."""
+        """Launch a copy of a master for each name; one that AWS does not give has a trouble.
+
+        `subnets` are those of the names, in their order; without them all go to the master's.
+        """
         doing = f"launching {', '.join(names)}"
+        places = dict(zip(names, subnets, strict=False))
         made = self._launched(doing, master, operation)
         left = [name for name in dict.fromkeys(names) if name not in made]
         done = {name: Launch(name, made[name]) for name in names if name in made}
         if left:
-            model = self._model(doing, master)
+            model = self._model(doing, master, image)
             with ThreadPoolExecutor(min(len(left), WIDTH)) as pool:
-                new = pool.map(lambda n: self._launch(master, model, image, n, operation), left)
+                new = pool.map(
+                    lambda n: self._launch(master, model, image, n, operation, places.get(n, "")),
+                    left,
+                )
                 done |= {launch.name: launch for launch in new}
         return tuple(done[name] for name in names)
 
     def _launch(
-        self, master: Instance, model: Model, image: str, name: str, operation: str
+        self,
+        master: Instance,
+        model: Model,
+        image: str,
+        name: str,
+        operation: str,
+        subnet: str = "",
     ) -> Launch:
         """Ask, with the same token, until it is certain what has come of it."""
         doing, outcome = f"launching {name}", list[Launch]()
-        asked = copy(model, image, name, operation, master.environment, master.type)
+        asked = copy(model, image, name, operation, master.environment, master.type, subnet)
 
         def missing() -> str:
             try:
@@ -62,8 +81,10 @@ class Launches(Instances, Images):
                     if found is None:
                         return "AWS has launched it before and does not show it"
                     outcome.append(Launch(name, found))
+                elif error.code == NO_KEY_PAIR and asked.pop("KeyName", ""):
+                    return "the key pair of its master is gone"  # the image lets us in even so
                 else:
-                    trouble = self._trouble(error, doing, model, image)
+                    trouble = self._trouble(error, doing, model, image, subnet)
                     outcome.append(Launch(name, None, trouble))
             except Failed as error:  # not reached, or it was and the answer was not
                 return _reason(error, doing)
@@ -92,7 +113,7 @@ class Launches(Instances, Images):
         ours = (r for r in rows if tags_of(r).get("Operation") == operation_tag(operation))
         return {tags_of(row).get("Name", ""): instance(row) for row in ours}
 
-    def _model(self, doing: str, master: Instance) -> Model:
+    def _model(self, doing: str, master: Instance, image: str) -> Model:
         row = self._by_id(doing, [master.id]).get(master.id)
         if row is None or row["State"]["Name"] not in THERE:
             raise Refused(
@@ -107,7 +128,9 @@ class Launches(Instances, Images):
             Attribute="userData",
         )
         user_data = base64.b64decode(data.get("UserData", {}).get("Value") or "")
-        return Model(row, user_data, self._credits(doing, row))
+        found = self.look_at_image(image)
+        disks = found.disks if found else ()
+        return Model(row, user_data, self._credits(doing, row), disks)
 
     def _credits(self, doing: str, row: dict[str, Any]) -> str:
         if not BURSTABLE.match(row["InstanceType"]):
@@ -121,16 +144,18 @@ class Launches(Instances, Images):
         found = answer.get("InstanceCreditSpecifications", ())
         return next((str(f.get("CpuCredits", "")) for f in found), "")
 
-    def _trouble(self, error: Answered, doing: str, model: Model, image: str) -> str:
+    def _trouble(self, error: Answered, doing: str, model: Model, image: str, subnet: str) -> str:
         """Return, as one sentence, why AWS does not launch it."""
         kind = model.described["InstanceType"]
         if error.code in FULL:
             zone = model.described.get("Placement", {}).get("AvailabilityZone") or "this zone"
+            zone = f"the zone of {subnet}" if subnet else zone
             return f"AWS has no more {kind} in {zone} at the moment"
         if error.code in LIMIT:
             return f"the account's limit for instances like {kind} is reached ({error.code})"
         if error.code == "InsufficientFreeAddressesInSubnet":
-            return f"the subnet {model.described.get('SubnetId')} has no free address left"
+            place = subnet or model.described.get("SubnetId")
+            return f"the subnet {place} has no free address left"
         if error.code == "IdempotentInstanceTerminated":
             return "this operation has launched it before, and it has been terminated since"
         if error.code in NO_IMAGE:

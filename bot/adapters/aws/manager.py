@@ -28,7 +28,10 @@ class Manager(Session):
     longest = 65536
 
     def keys(self, path: str) -> tuple[Secret, ...]:
-        """Return the current version of every key below a path."""
+        """Return the current version of every key below a path.
+
+        The list may be five minutes old, says AWS: of it only the names count.
+        """
         answer = self._all(
             f"asking Secrets Manager for the keys below {path}",
             "secretsmanager",
@@ -40,22 +43,17 @@ class Manager(Session):
             name = str(row["Name"]).removeprefix(f"{path}/")
             if "/" in name or not str(row["Name"]).startswith(f"{path}/"):
                 continue
-            stages = row.get("SecretVersionsToStages") or {}
-            held = next((labels for labels in stages.values() if CURRENT in labels), None)
-            if held is None:
-                continue
-            at = (row.get("LastChangedDate") or row["CreatedDate"]).timestamp()
-            found.append(secret(name, held, at, "") or Secret(name, len(stages), at))
+            found += [made for made, _, held in self._numbered(path, name) if CURRENT in held]
         return tuple(found)
 
     def versions(self, path: str, name: str) -> tuple[Secret, ...]:
         """Return the versions of a key that are kept, oldest first."""
-        return tuple(made for made, _ in self._numbered(path, name))
+        return tuple(made for made, *_ in self._numbered(path, name))
 
     def value(self, path: str, name: str, version: int) -> str:
         """Return a value: for the hosts alone, and for nothing that is written down."""
         doing = f"fetching version {version} of {path}/{name}"
-        ids = {made.version: id for made, id in self._numbered(path, name)}
+        ids = {made.version: id for made, id, _ in self._numbered(path, name)}
         if version not in ids:
             raise Failed(f"{doing}: Secrets Manager has it no more", "config ENV KEY shows it")
         answer = self._call(
@@ -95,7 +93,7 @@ class Manager(Session):
                 ClientRequestToken=token,
                 VersionStages=[CURRENT, label],
             )
-        found = next((m for m, id in self._numbered(path, name) if id == token), None)
+        found = next((m for m, id, _ in self._numbered(path, name) if id == token), None)
         if found is None:
             raise Failed(f"{doing}: it was put, and is not shown", "say it again in a minute")
         return found
@@ -175,12 +173,14 @@ class Manager(Session):
             asked["NextToken"] = answer["NextToken"]
         return sorted(rows, key=lambda row: (_number(row) or 10**9, row["CreatedDate"]))
 
-    def _numbered(self, path: str, name: str) -> list[tuple[Secret, str]]:
+    def _numbered(self, path: str, name: str) -> list[tuple[Secret, str, list[str]]]:
+        """Return each version with its id and its labels, oldest first."""
         found, last = [], 0
         for row in self._rows(path, name):
             at, last = row["CreatedDate"].timestamp(), _number(row) or last + 1
             made = secret(name, row["VersionStages"], at, row["VersionId"])
-            found.append((made or Secret(name, last, at), str(row["VersionId"])))
+            shown = made or Secret(name, last, at)
+            found.append((shown, str(row["VersionId"]), row["VersionStages"]))
         return found
 
 

@@ -21,6 +21,7 @@ class Instance:
     state: str  # pending, running, stopping, stopped
     launched: str = ""  # ISO 8601
     image: str = ""
+    subnet: str = ""
 
     @property
     def number(self) -> int:
@@ -68,6 +69,7 @@ class Image:
     operation: str = ""
     reason: str = ""  # why it failed
     gigabytes: int = 0  # of its disks; its snapshots hold no more than that
+    disks: tuple[str, ...] = ()  # the names under which an instance has them
 
 
 @dataclass(frozen=True)

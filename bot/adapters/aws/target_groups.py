@@ -18,6 +18,7 @@ STATES = {
     "unhealthy.draining": "draining",
     "unavailable": "healthy",  # its health checks are switched off
 }
+SERVED = {"HTTP", "HTTPS"}  # of the protocols of target groups, what an ALB speaks
 GONE = {"Target.NotRegistered", "Target.DeregistrationInProgress"}
 
 
@@ -37,6 +38,12 @@ class TargetGroups(Session):
             raise Refused(
                 f"{doing}: its targets are of the kind {group['TargetType']}, not instances",
                 "name a target group of instances",
+            )
+        if group.get("Protocol", "HTTP") not in SERVED:
+            raise Refused(
+                f"{doing}: it speaks {group['Protocol']}, so it is a network load balancer's: one "
+                "sends on for minutes to who has left, and takes minutes to begin",
+                "name a target group of HTTP or HTTPS, behind an application load balancer",
             )
         arn = group["TargetGroupArn"]
         more = self._call(doing, "elbv2", "describe_target_group_attributes", TargetGroupArn=arn)[

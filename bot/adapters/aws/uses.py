@@ -17,6 +17,7 @@ GROUPS = 100  # the most that Auto Scaling gives at once
 PARAMETERS = 10  # the most that SSM takes at once
 WIDTH = 8  # templates that are asked at the same time
 PARAMETER = "resolve:ssm:"  # a template may name a parameter that names the image
+PUBLIC = "/aws/service/"  # where AWS's own parameters are: they name no image of ours
 DOING = "asking AWS which images are in use"
 
 
@@ -99,8 +100,9 @@ class Uses(Instances):
 
     def _parameters(self, named: Iterable[str]) -> dict[str, str]:
         """Return the images that parameters of SSM mean; nothing for one that is gone."""
-        names = sorted({n.removeprefix(PARAMETER) for n in named if n.startswith(PARAMETER)})
-        found: dict[str, str] = {}
+        asked = {n.removeprefix(PARAMETER) for n in named if n.startswith(PARAMETER)}
+        found = {n: "" for n in asked if n.rpartition(":parameter")[2].startswith(PUBLIC)}
+        names = sorted(asked - found.keys())
         for at in range(0, len(names), PARAMETERS):
             answer = self._call(DOING, "ssm", "get_parameters", Names=names[at : at + PARAMETERS])
             found |= dict.fromkeys(answer.get("InvalidParameters", ()), "")

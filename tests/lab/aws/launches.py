@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 
 from tests.lab.aws.backend import Backend
@@ -10,6 +11,7 @@ from tests.lab.aws.faults import CAPACITY
 from tests.lab.aws.images import Images
 from tests.lab.aws.wire import Answer, Refusal, Request
 
+DISK = r"BlockDeviceMapping\.\d+\.DeviceName"
 UNSIGNED = ("ClientToken", "Action", "Version")
 
 
@@ -48,6 +50,9 @@ class Launches:
         if params.get("DryRun") == "true":
             return await self.backend.send(request)
         await self._check_image(params)
+        params |= await self._disks(params)
+        if pair := params.get("KeyName"):  # moto takes any; this raises InvalidKeyPair.NotFound
+            await self.backend.ask("ec2", "DescribeKeyPairs", **{"KeyName.1": pair})
         if self.subnet and not any(k.endswith("SubnetId") for k in params):
             params["SubnetId"] = self.subnet
         least, most = int(params.get("MinCount", 1)), int(params.get("MaxCount", 1))
@@ -66,6 +71,20 @@ class Launches:
         image = params.get("ImageId", "")
         if image and await self.images.state(image) != "available":
             raise Refusal("InvalidAMIID.Unavailable", f"The image ID '{image}' is not available")
+
+    async def _disks(self, params: dict[str, str]) -> dict[str, str]:
+        """What a mapping leaves out is the image's; in moto every host has a disk of 8 GB."""
+        named = {k: v for k, v in params.items() if re.fullmatch(DISK, k)}
+        if not named:
+            return {}
+        image = {"ImageId.1": params.get("ImageId", "")}
+        tree = await self.backend.ask("ec2", "DescribeImages", **image)
+        has = {e.text for e in tree.iterfind(".//blockDeviceMapping/item/deviceName")}
+        if strange := set(named.values()) - has:
+            text = f"Invalid device name {', '.join(sorted(strange))}"
+            raise Refusal("InvalidBlockDeviceMapping", text)
+        sizes = {k.replace("DeviceName", "Ebs.VolumeSize"): "8" for k in named}
+        return {k: v for k, v in sizes.items() if k not in params}
 
     async def _check_addresses(self, params: dict[str, str], count: int) -> None:
         subnet = params.get("SubnetId", "")
