@@ -111,7 +111,7 @@ class HostType(Model):
     health: str = ""  # path that answers 200 with the commit it runs; empty: no health over HTTP
     health_timeout: int = Field(60, ge=1)  # seconds until a switched host must be healthy
     drain_timeout: int = Field(300, ge=0)  # seconds that requests in flight may take
-    settle: float = Field(1.0, ge=0)  # seconds a balancer may go on sending after it says draining
+    settle: float = Field(10.0, ge=0)  # seconds a balancer may send on after it says draining
 
     @model_validator(mode="after")
     def _bounds(self) -> HostType:

@@ -82,6 +82,11 @@ def split(
     return behind, [h for h in hosts if h not in behind]
 
 
+def once(config: Config, hosts: tuple[Instance, ...]) -> str:
+    """Return the name of the host on which is done what is done once: of app.manager, or first."""
+    return next((h.name for h in hosts if h.type == config.app.manager), hosts[0].name)
+
+
 def runs(host: Instance, live: tuple[Live, ...]) -> str:
     """Say what one instance runs now."""
     commit = next((item.commit for item in live if item.host == host.name), "")
@@ -158,7 +163,7 @@ def play(
         return job.play(playbook, environment.name, hosts, variables, stoppable, mend=first)
     outcomes: list[Outcome] = []
     for phase in PHASES[playbook]:
-        if who := over(phase, environment, hosts, variables.get("packlead_ready")):
+        if who := over(phase, environment, hosts, variables):
             given = {**variables, **fetched(variables)} if outcomes else variables
             outcomes.append(
                 job.play(
@@ -176,21 +181,26 @@ def play(
 
 
 def over(
-    phase: Phase, environment: Environment, hosts: tuple[Instance, ...], ready: object = ()
+    phase: Phase,
+    environment: Environment,
+    hosts: tuple[Instance, ...],
+    variables: Mapping[str, object],
 ) -> tuple[Instance, ...]:
     """Return the hosts that a phase goes over; where it migrates, with the one that does it.
 
-    `ready` names those that have the release already.
+    Of the variables packlead_ready names those that have the release already, and packlead_once the
+    one that migrates.
     """
     behind, others = split(environment, hosts)
     if phase.over == "all":
         return hosts
     if phase.over == "building":
+        ready = variables.get("packlead_ready")
         known = set(ready) if isinstance(ready, Collection) else set()
         return tuple(host for host in hosts if host.name not in known)
     if phase.over == "rest":
         return tuple(others)
-    first = next((h for h in hosts if h.type == "manager"), hosts[0])
+    first = next((h for h in hosts if h.name == variables.get("packlead_once")), hosts[0])
     once = [first] if "migrate" in phase.plays and first not in behind else []
     return tuple(once + behind)
 

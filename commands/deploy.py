@@ -17,6 +17,7 @@ from bot.rolling import (
     check_balancers,
     choose,
     estimate,
+    once,
     order,
     roll,
     runs,
@@ -82,6 +83,7 @@ def deploy(
         "commit": commit.id,
         "release": release.number,
         "packlead_max_fail": environment.max_fail,
+        "packlead_once": once(job.config, hosts),
     }
     outcome = yield from roll(job, "deploy.yml", environment, hosts, variables)
     if outcome is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import http.client
 import re
 import shlex
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -64,10 +66,19 @@ class Hosts:
         return self.config.app.root.replace("{name}", instance.name)
 
     def _told(self, instance: Instance, *words: str) -> subprocess.CompletedProcess[str] | None:
-        """Run a program on a host and return how it ended; None where the host is out of reach."""
+        """Run a program on a host, as the application's user where that may be, and return how it
+        ended; None where the host is out of reach."""
+        owner = as_owner(self.config)
+        ran = self._ran(instance, [*owner, *words])
+        refused = ran is not None and ran.returncode and owner
+        return self._ran(instance, words) if refused else ran
+
+    def _ran(
+        self, instance: Instance, words: Sequence[str]
+    ) -> subprocess.CompletedProcess[str] | None:
         argv = list(words)
         if self.config.ssh.connection == "ssh":
-            argv = [*ssh(self.config), instance.address, " ".join(map(shlex.quote, words))]
+            argv = [*ssh(self.config), instance.address, shlex.join(words)]
         try:
             ran = subprocess.run(
                 argv, capture_output=True, text=True, errors="replace", timeout=SECONDS,
@@ -102,6 +113,16 @@ def _answered(address: str, port: int, path: str) -> str:
         return ""
     finally:
         connection.close()
+
+
+def as_owner(config: Config) -> list[str]:
+    """Return the words that make a program the application's user's, where we come as another."""
+    app, user = config.app, config.ssh.user
+    if not app.user or app.user == (user or getpass.getuser()):
+        return []
+    # Of root's PAM or of sudo's rules: a host that is reached as root needs no sudo.
+    become = ["runuser", "-u", app.user, "--"] if user == "root" else []
+    return become or ["sudo", "-n", "-H", "-u", app.user, "--"]
 
 
 def ssh(config: Config) -> list[str]:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +27,7 @@ from bot.events import Event, Printed, Shown, Typed
 from bot.far import _Messages
 from bot.sessions import Sessions
 from bot.store import Store
+from playbooks.library import release
 from tests.waiting import PATIENCE, until
 
 SECRETS = {"KEY": "kennel-secret-1", "ODD": 'two "quoted"\nlines', "SHORT": "abc", "LONG": "x" * 99}
@@ -39,7 +41,7 @@ def root(tmp_path: Path) -> Path:
     (root / "shared").mkdir()
     (root / "releases/1/virtualenv/bin/python").symlink_to(sys.executable)
     (root / "current").symlink_to("releases/1")
-    lines = [f"KEY={SECRETS['KEY']}", 'ODD="two \\"quoted\\"\\nlines"', "SHORT='abc'",
+    lines = [f"KEY={SECRETS['KEY']}", 'ODD="two \\"quoted\\"\nlines"', "SHORT='abc'",
              f"LONG={SECRETS['LONG']}", "# NO=comment", "PYTHONPATH=there"]  # fmt: skip
     (root / "shared/env").write_text("\n".join(lines))
     return root
@@ -119,6 +121,28 @@ def test_it_does_not_matter_in_which_pieces(text: str, cuts: list[int], put: int
     pieces = [mask.feed(text[a:b]) for a, b in pairwise(places)]
     assert SECRETS["KEY"] not in whole
     assert "".join(pieces) + mask.feed("", True) == whole
+
+
+QUOTED = st.text("aA1_=\"'\\$`\n \t#", max_size=12)
+ROWS = st.lists(st.one_of(QUOTED, QUOTED.map("KEY={}".format), QUOTED.map('export B="{}"'.format)))
+
+
+@given(ROWS)
+def test_the_environment_is_read_as_the_playbooks_read_it(rows: list[str]):
+    text = "\n".join(rows)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "env"
+        file.write_bytes(text.encode())
+        wanted = {name: value for name, value, _, _ in release.assignments(text)}
+        assert there.read_environment(file) == wanted
+
+
+def test_a_key_of_many_lines_is_given_whole_and_masked_line_by_line(tmp_path: Path):
+    key = "-----BEGIN PRIVATE KEY-----\nAbCdEf01=\n-----END PRIVATE KEY-----\n"
+    (tmp_path / "env").write_text(release.assignment("JWT_KEY", key))
+    values = there.read_environment(tmp_path / "env")
+    assert values == {"JWT_KEY": key}
+    assert "AbCdEf01" not in there.Mask(values).feed(f"some {key!r}, and AbCdEf01= alone", True)
 
 
 def test_what_it_leaves_behind_is_ended(remote: Remote, tmp_path: Path):

@@ -63,15 +63,22 @@ def test_types_are_dealt_out_evenly():
 def test_who_goes_through_which_phase(config: Config):
     prod = config.environments["prod"]
     prepare, behind, rest = PHASES["deploy.yml"]
-    assert over(prepare, prod, HOSTS) == HOSTS
-    assert [h.name for h in over(behind, prod, HOSTS)] == ["prodmanager1", "prodweb1", "prodweb2"]
-    assert [h.type for h in over(rest, prod, HOSTS)] == ["celery"] * 4 + ["manager"]
+    assert over(prepare, prod, HOSTS, {}) == HOSTS
+    once = {"packlead_once": "prodmanager1"}
+    names = [h.name for h in over(behind, prod, HOSTS, once)]
+    assert names == [
+        "prodmanager1",
+        "prodweb1",
+        "prodweb2",
+    ]
+    assert [h.type for h in over(rest, prod, HOSTS, once)] == ["celery"] * 4 + ["manager"]
     workers = tuple(h for h in HOSTS if h.type == "celery")
-    assert over(behind, prod, workers) == workers[:1], "somebody has to migrate"
-    assert over(PHASES["restart.yml"][1], prod, workers) == ()
+    assert over(behind, prod, workers, {}) == workers[:1], "somebody has to migrate"
+    assert over(PHASES["restart.yml"][1], prod, workers, {}) == ()
     building = PHASES["rollback.yml"][0]
-    assert over(building, prod, workers, [h.name for h in workers[1:]]) == workers[:1]
-    assert over(building, prod, workers, None) == workers
+    ready = {"packlead_ready": [h.name for h in workers[1:]]}
+    assert over(building, prod, workers, ready) == workers[:1]
+    assert over(building, prod, workers, {}) == workers
 
 
 @pytest.mark.parametrize("name", PHASES)
@@ -102,7 +109,8 @@ def test_what_several_runs_come_to():
 @command(permission="deploy", changes="environment")
 def roll(job: Job, environment: Environment) -> Progress[None]:
     """Roll over all hosts, and mend them where it stops."""
-    given = {"release": 3, "commit": "c" * 40, "packlead_epoch": job.operation.number}
+    given = {"release": 3, "commit": "c" * 40, "packlead_epoch": job.operation.number,
+             "packlead_once": "prodmanager1"}  # fmt: skip
     try:
         outcome = play(job, "deploy.yml", environment, HOSTS, given)
     except Cancelled:

@@ -1,4 +1,4 @@
-"""The private folder of one run, in memory where that can be had: what Ansible reads is in it.
+"""The private folder of one run, in memory where it is safe there: what Ansible reads is in it.
 
 Values go in as files that only we can read: on no command line, and on no disk. Each is wrapped, so
 that Ansible takes none for a template. The run's environment holds what Ansible and AWS need, and
@@ -23,7 +23,8 @@ from bot.config import Config
 from bot.errors import Misconfigured
 from bot.inventory import inventory
 
-SHARED = (Path("/dev/shm"), Path(tempfile.gettempdir()))  # noqa: S108 - see _base
+MEMORY = Path("/dev/shm")  # noqa: S108 - see _base
+PEOPLE = 1000  # whose files in memory systemd's logind takes away (RemoveIPC) when they log out
 KEPT = ("HOME", "USER", "LOGNAME", "PATH", "TZ", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
@@ -123,7 +124,8 @@ def _base(run: Path) -> Path:
 
     Its path is short, since ssh's sockets are below it.
     """
-    for place in SHARED:
+    memory = [MEMORY] if os.getuid() < PEOPLE else []
+    for place in (*memory, Path(tempfile.gettempdir())):
         ours = place / f"packlead-{os.getuid()}"
         try:
             ours.mkdir(mode=0o700, exist_ok=True)

@@ -6,7 +6,6 @@ it. What runs there is `there.py`; the host's key is checked, as ssh does.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import shlex
@@ -17,7 +16,7 @@ from typing import Any
 
 from bot import detached
 from bot.adapters.aws.records import Instance
-from bot.adapters.hosts import ssh
+from bot.adapters.hosts import as_owner, ssh
 from bot.adapters.records import Ran, Talked
 from bot.adapters.remote import child, talk, there
 from bot.adapters.remote.loop import LOOP
@@ -86,15 +85,12 @@ class Remote:
         return [*ssh(self._config), *ALIVE, *(options or ("-T",)), host.address]
 
     def _there(self, host: Instance, mode: str, argv: Sequence[str], **more: Any) -> list[str]:
-        app, user = self._config.app, self._config.ssh.user
+        app = self._config.app
         root = app.root.replace("{name}", host.name)
         about = json.dumps({"root": root, "mode": mode, "argv": list(argv), **more})
         python = f"{root}/current/virtualenv/bin/python"
-        words = [python, "-c", Path(there.__file__).read_text(), about]
-        if app.user and app.user != (user or getpass.getuser()):
-            # Of root's PAM or of sudo's rules: a host that is reached as root needs no sudo.
-            become = ["runuser", "-u", app.user, "--"] if user == "root" else []
-            words = [*(become or ["sudo", "-n", "-H", "-u", app.user, "--"]), *words]
+        program = [python, "-c", Path(there.__file__).read_text(), about]
+        words = [*as_owner(self._config), *program]
         return words if self._config.ssh.connection == "local" else [shlex.join(words)]
 
 

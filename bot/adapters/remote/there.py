@@ -31,6 +31,9 @@ KEPT = 4000000  # characters of one answer that leave the host; of the rest only
 TAIL = 8000
 GATHER = 0.2  # seconds in which what is printed becomes one chunk
 CHUNK = 32000
+ASSIGNED = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=")
+SINGLE = re.compile(r"'([^']*)'[ \t]*(?:\n|\Z)")
+DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"[ \t]*(?:\n|\Z)', re.DOTALL)
 SHORTEST = 6  # a shorter value would mask ordinary words
 NOWHERE = -1
 PR_SET_CHILD_SUBREAPER = 36  # what our children leave behind stays below us
@@ -51,22 +54,32 @@ def main(told: str) -> int:
 
 
 def read_environment(path: Path) -> dict[str, str]:
-    """Return the lines KEY=value of a file."""
-    values = {}
+    """Return what shared/env holds, as playbooks/library/release.py reads it to the very byte.
+
+    KEY=value to the end of the line; KEY="…" over several lines, with \\ before ", \\, $ and `;
+    KEY='…' as it stands. Lines of any other kind mean nothing.
+    """
     text = path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
-    for line in text.split("\n"):
-        key, equals, value = line.partition("=")
-        if equals and re.match(r"\s*[A-Za-z_]\w*\s*$", key):
-            values[key.strip()] = unquoted(value.rstrip("\r"))
+    values, at = {}, 0
+    while at < len(text):
+        found, end = ASSIGNED.match(text, at), text.find("\n", at) + 1 or len(text)
+        if found:
+            values[found[1]], end = read_value(text, found.end())
+        at = end
     return values
 
 
-def unquoted(value: str) -> str:
-    if len(value) < 2 or value[0] != value[-1] or value[0] not in "\"'":
-        return value
-    if value[0] == "'":
-        return value[1:-1]
-    return re.sub(r"\\(.)", lambda m: {"n": "\n", "r": "\r"}.get(m[1], m[1]), value[1:-1])
+def read_value(text: str, at: int) -> tuple[str, int]:
+    """Return the value that begins somewhere, and where the line after it begins."""
+    line = text.find("\n", at) + 1 or len(text)
+    for pattern in (SINGLE, DOUBLE):
+        quoted = pattern.match(text, at)
+        if quoted:
+            value = quoted[1]
+            if pattern is DOUBLE:
+                value = re.sub(r'\\(["\\$`])|\\\n', r"\1", value)
+            return value, quoted.end()
+    return text[at:line].strip(), line
 
 
 class Mask:
@@ -75,7 +88,8 @@ class Mask:
     def __init__(self, values: dict[str, str]) -> None:
         forms = {}
         for name, value in values.items():
-            for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1]):
+            whole = (value, repr(value)[1:-1], json.dumps(value)[1:-1])
+            for form in (*whole, *value.splitlines()):
                 if len(form) >= SHORTEST and not name.endswith("_MODULE"):
                     forms[form] = f"[{name}]"
         self.forms = sorted(forms.items(), key=lambda pair: -len(pair[0]))
