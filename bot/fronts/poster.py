@@ -2,8 +2,9 @@
 
 Before a message is posted the operation's note says so, and after. What Slack refused for now is
 posted again when it may be. Where the answer was lost nobody can know whether it was posted; then
-it is said once more, with the same client_msg_id and marked as a repeat, as soon as Slack answers
-to something harmless: an outage makes one repeat of a message, however long it is.
+it is said once more, marked as a repeat, as soon as Slack answers to something harmless: an outage
+makes one repeat of a message, however long it is. Where Slack is there and only takes no messages,
+it is repeated ever more seldom, for half an hour.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from bot.config import Config
 from bot.fronts.cards import Message, Style
-from bot.fronts.slack_send import Away, No, Web
+from bot.fronts.slack_send import Away, Lost, No, Web
 from bot.links import Links
 from bot.store import Operation, Store
 
@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 KIND = "slack"
 BLOCK_ERRORS = {"invalid_blocks", "invalid_blocks_format", "invalid_block_type", "block_mismatch"}
 LONG_ERRORS = {"msg_too_long", "msg_blocks_too_long"}
-REPEATS = 4
+SOON, REPEATS = 4, 9  # repeats one after the other; and those that wait for each other
+PAUSE = 60.0  # seconds before the first one that waits; before each further one it is twice that
 QUIET = {"unfurl_links": False, "unfurl_media": False, "link_names": False}
 
 
@@ -62,6 +63,7 @@ class Poster:
     def __init__(self, operation: str, note: Mapping[str, Any], desk: Desk) -> None:
         self.operation, self.note, self.desk = operation, dict(note), desk
         self.style: Style | None = None  # of this card alone, where Slack found it too long
+        self._rest = 0.0  # until when nothing is repeated, by the desk's clock
 
     async def once(self, what: str, send: Callable[[bool], Awaitable[Any]]) -> dict[str, Any]:
         """Post something; `send` is told whether it is a marked repeat. {} where it gave up."""
@@ -71,6 +73,8 @@ class Poster:
             self._settled()
             return {}
         if again:
+            if (wait := self._rest - self.desk.clock()) > 0:
+                raise Away("Slack takes no messages", wait)
             await self.desk.web.call("auth.test")
         sending = {"sending": what, "repeats": repeats + again}
         await self.keep(**sending)
@@ -83,6 +87,10 @@ class Poster:
             else:
                 self._settled()
             await self.keep()
+            raise
+        except Lost:
+            if (late := repeats + again - SOON) >= 0:
+                self._rest = self.desk.clock() + PAUSE * 2**late
             raise
         except No:
             self._settled()
@@ -101,25 +109,26 @@ class Poster:
                     raise
                 log.error("Slack refuses the blocks of a %s (%s): simpler now", kind, error)
                 simpler = Style(style + 1) if kind == "card" else Style.TEXT
-                if kind == "card" and error.error in LONG_ERRORS:
+                if error.error not in LONG_ERRORS:
+                    self.desk.styles[kind] = simpler
+                elif kind == "card":
                     self.style = simpler
                 else:
-                    self.desk.styles[kind] = simpler
+                    return await send(simpler)
 
     def style_of(self, kind: str) -> Style:
         known = self.desk.styles.get(kind, Style.PLAN)
         return max(known, self.style) if kind == "card" and self.style else known
 
     async def post(
-        self, channel: str, thread: str, message: Message, what: str, broadcast: bool = False
+        self, channel: str, thread: str, message: Message, broadcast: bool = False
     ) -> dict[str, Any]:
-        """Call chat.postMessage, with a key that is the same for every try."""
+        """Call chat.postMessage."""
         place: dict[str, Any] = {"thread_ts": thread} if thread else {}
         if broadcast and thread:
             place["reply_broadcast"] = True
-        key = str(uuid5(NAMESPACE_URL, f"packlead:{self.operation}:{what}"))
         return await self.desk.web.call(
-            "chat.postMessage", channel=channel, client_msg_id=key, **place, **message, **QUIET
+            "chat.postMessage", channel=channel, **place, **message, **QUIET
         )
 
     async def keep(self, **more: Any) -> None:

@@ -94,7 +94,9 @@ def view(wanted: Wanted, audience: Mapping[str, Any]) -> Json:
         "submit": _plain("Rotate"),
         "close": _plain("Cancel"),
         "clear_on_close": True,
-        "private_metadata": json.dumps({"line": wanted.line, "audience": dict(audience)}),
+        "private_metadata": json.dumps(
+            {"line": wanted.line, "audience": dict(audience)}, ensure_ascii=False
+        ),
         "blocks": [{"type": "section", "text": about}, *blocks],
     }
 

@@ -71,7 +71,7 @@ def click(body: Payload) -> Heard | None:
         _audience(
             (body.get("channel") or {}).get("id"),
             user.get("id"),
-            thread=message.get("thread_ts") or container.get("thread_ts"),
+            thread=_thread(message, container),
             url=body.get("response_url"),
         ),
         pressed=True,
@@ -106,6 +106,12 @@ def message(body: Payload, me: str) -> Heard | None:
         direct,
         hint,
     )
+
+
+def _thread(message: Payload, container: Payload) -> Any:
+    """Return the thread in which a button stands: none for the message above its own replies."""
+    thread = message.get("thread_ts") or container.get("thread_ts")
+    return "" if thread == (message.get("ts") or container.get("message_ts")) else thread
 
 
 def _joined(parts: Iterable[Any]) -> str:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 45.0
 STALE_SECONDS = 120.0
-USERS_A_MINUTE = 80  # Slack takes about 100 of users.info
+USERS_A_MINUTE = 30  # Slack takes about 100 of users.info, of all processes of `web` together
 AT_ONCE = 8
 
 
@@ -40,13 +40,18 @@ class SlackDirectory:
         self._members: dict[str, frozenset[str]] = {}
         self._status: dict[str, tuple[str, float]] = {}
         self._zones: dict[str, str] = {}
+        self._shared: set[str] = set()  # whom an enterprise has in ours and in other workspaces
         self._groups_at = float("-inf")
         self._wake = asyncio.Event()
         self.loaded = asyncio.Event()
 
     def who(self, user: str, teams: Collection[str]) -> Who:
-        """Say who somebody is, from memory; `teams` are all workspaces that the payload names."""
-        team = next((t for t in teams if t != self.team), self.team)
+        """Say who somebody is, from memory; `teams` are all workspaces that the payload names.
+
+        Of somebody of an enterprise a click names the home workspace too, wherever it is made.
+        """
+        ours = user in self._shared and self.team in teams
+        team = self.team if ours else next((t for t in teams if t != self.team), self.team)
         groups = frozenset(g for g, members in self._members.items() if user in members)
         zone = self._zones.get(user, "")
         return Who("slack", user, team, groups, self._say(user, team), zone)
@@ -71,24 +76,35 @@ class SlackDirectory:
         return max(FRESH_SECONDS, len(self._status) * 60.0 / USERS_A_MINUTE)
 
     async def load(self) -> None:
-        """Read all of it; raises Away or Lost where Slack could not be asked."""
+        """Read all of it; raises Away or Lost where Slack could not be asked.
+
+        Who was not looked at for longest comes first: where there are more than Slack takes in a
+        minute, the next call goes on with those that are left.
+        """
         for group in sorted(self._groups):
             began = self.clock()
             self._members[group] = await self._ask_group(group)
             log.debug("user group %s read in %.1f s", group, self.clock() - began)
         self._groups_at = self.clock()
-        wanted = sorted(self._people.union(*self._members.values()))
-        gate = asyncio.Semaphore(AT_ONCE)
+        wanted = self._people.union(*self._members.values())
+        self._status = {u: s for u, s in self._status.items() if u in wanted}
+        read = {user: self._status.get(user, ("", float("-inf")))[1] for user in wanted}
+        due = [u for u in wanted if self.clock() - read[u] >= FRESH_SECONDS]
+        gate, problems = asyncio.Semaphore(AT_ONCE), list[Exception]()
 
         async def one(user: str) -> None:
             async with gate:
+                if problems:
+                    return
                 at = self.clock()
-                self._status[user] = (await self._ask_user(user), at)
+                try:
+                    self._status[user] = (await self._ask_user(user), at)
+                except (Away, Lost) as problem:
+                    problems.append(problem)
 
-        results = await asyncio.gather(*map(one, wanted), return_exceptions=True)
-        self._status = {u: s for u, s in self._status.items() if u in wanted}
-        if problem := next((r for r in results if isinstance(r, BaseException)), None):
-            raise problem
+        await asyncio.gather(*map(one, sorted(due, key=lambda user: (read[user], user))))
+        if problems:
+            raise problems[0]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read it now and again and again, sooner after a change, until stopped."""
@@ -119,8 +135,7 @@ class SlackDirectory:
         if event.get("type") == "user_change":
             user = event.get("user")
             if isinstance(user, dict) and user.get("id") in self._status:
-                self._status[str(user["id"])] = (self._status_of(user), self.clock())
-                self._zones[str(user["id"])] = str(user.get("tz") or "")
+                self._status[str(user["id"])] = (self._learn(user), self.clock())
         elif event.get("type") == "subteam_members_changed":
             group = str(event.get("subteam_id", ""))
             if group in self._members:
@@ -148,8 +163,14 @@ class SlackDirectory:
         found = answer.get("user")
         if not isinstance(found, dict) or found.get("id") != user:
             raise Away(f"user {user}: Slack's answer makes no sense")
-        self._zones[user] = str(found.get("tz") or "")
-        return self._status_of(found)
+        return self._learn(found)
+
+    def _learn(self, user: Mapping[str, Any]) -> str:
+        """Take what Slack tells of somebody; return what they are."""
+        id, teams = str(user["id"]), (user.get("enterprise_user") or {}).get("teams") or ()
+        self._zones[id] = str(user.get("tz") or "")
+        (self._shared.add if self.team in teams else self._shared.discard)(id)
+        return self._status_of(user)
 
     def _status_of(self, user: Mapping[str, Any]) -> str:
         if user.get("deleted"):

@@ -15,7 +15,7 @@ wire = logging.getLogger(f"{__name__}.wire")
 wire.setLevel(logging.INFO)  # below that Slack's library writes down all that people have typed
 wire.addFilter(lambda record: _in_a_line(record))
 
-PING_SECONDS = 2.0
+PING_SECONDS = 10.0  # between two pings; each is answered within half of it
 PATIENCE = 10.0  # seconds without a connection until a new one is made from the ground up
 
 
@@ -34,17 +34,20 @@ class Socket:
         loop = asyncio.get_running_loop()
         while not stop.is_set():
             await self._close()
-            opening = asyncio.create_task(self._open())
-            seen = loop.time()
+            tasks = [asyncio.create_task(self._open())]
+            seen, there = loop.time(), False
             while not stop.is_set() and loop.time() - seen < PATIENCE:
                 if await self.connected():
-                    seen = loop.time()
+                    seen, there = loop.time(), True
                     ready.set()
+                elif there:
+                    there = False  # at once, and once: Slack's library looks at its every ping
+                    tasks.append(asyncio.create_task(self._again()))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), 0.05 if not ready.is_set() else 0.5)
-            opening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await opening
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             if not stop.is_set():
                 log.warning("no connection to Slack for %.0f s: connecting anew", PATIENCE)
 
@@ -66,6 +69,12 @@ class Socket:
             await self._handler.client.connect()
         except Exception as error:
             log.warning("connecting to Slack: %s", error)
+
+    async def _again(self) -> None:
+        try:
+            await self._handler.client.connect_to_new_endpoint()
+        except Exception as error:
+            log.warning("connecting to Slack again: %s", error)
 
     async def _close(self) -> None:
         handler, self._handler = self._handler, None

@@ -13,7 +13,7 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _BIDI = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_LINKED = re.compile(r"<(@|#|!subteam\^|https?://|mailto:)([^<>|]*)(?:\|([^<>]*))?>")
+_LINKED = re.compile(r"<(@|#|!subteam\^|[a-z][a-z0-9+.-]*:(?://)?)([^<>|]*)(?:\|([^<>]*))?>")
 
 
 def typed(text: str) -> str:
@@ -111,7 +111,7 @@ def _unlinked(match: re.Match[str]) -> str:
         return f"#{label or target}"
     if kind in ("@", "!subteam^"):
         return f"@{target}"  # by id: a display name is nobody
-    return str(label or (target if kind == "mailto:" else kind + target))
+    return str(label or (target if kind in ("mailto:", "tel:") else kind + target))
 
 
 def _bounded(pieces: Iterable[str], most: int) -> str:

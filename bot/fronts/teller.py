@@ -26,6 +26,13 @@ EDIT_SECONDS = 3.0
 URL_SECONDS, URL_USES = 29 * 60.0, 5
 TOGETHER = 5000  # characters that are said in one message, rather than in several
 NEVER = float("inf")
+# What Slack would say of every further message of a thread too.
+LASTING = {
+    "channel_not_found", "is_archived", "not_in_channel", "restricted_action",
+    "restricted_action_non_threadable_channel", "restricted_action_read_only_channel",
+    "restricted_action_thread_locked", "restricted_action_thread_only_channel",
+    "thread_not_found", "message_not_found", "team_access_not_granted", "missing_scope",
+}  # fmt: skip
 Home = Mapping[str, Any]
 
 
@@ -170,7 +177,7 @@ class Teller:
     async def _root(self, channel: str, thread: str, again: bool) -> dict[str, Any]:
         async def send(style: Style) -> dict[str, Any]:
             message = self._message(style, again)
-            answer = await self.poster.post(channel, thread, message, f"card:{channel}")
+            answer = await self.poster.post(channel, thread, message)
             self._sent = message
             return answer
 
@@ -219,19 +226,20 @@ class Teller:
                     return
                 what = f"post:{lines[0].number}-{lines[-1].number}"
                 try:
-                    await self.poster.once(what, partial(self._say, home, lines, what))
+                    await self.poster.once(what, partial(self._say, home, lines))
                 except No as error:
                     log.error("the thread of #%s: %s", self.story.operation.number, error)
-                    self.note["mute"] = error.error
+                    if error.error in LASTING:
+                        self.note["mute"] = error.error
             self.note["told"] = lines[-1].number
             await self.poster.keep()
 
-    async def _say(self, home: Home, lines: list[Line], what: str, again: bool) -> Any:
+    async def _say(self, home: Home, lines: list[Line], again: bool) -> Any:
         loud = lines[-1].kind == "end" and self.story.grave
 
         async def send(style: Style) -> Any:
             message = posts.post(lines, self.story, style, again, self.desk.people)
-            return await self.poster.post(home["channel"], home["thread"], message, what, loud)
+            return await self.poster.post(home["channel"], home["thread"], message, loud)
 
         return await self.poster.styled("post", send)
 

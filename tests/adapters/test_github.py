@@ -13,6 +13,7 @@ from bot.adapters.github import GitHub, NoGitHub, connect
 from bot.adapters.github.client import Client
 from bot.adapters.records import Check, Pull
 from bot.errors import Failed
+from bot.gate import judge
 from tests.lab.git import Git
 from tests.lab.history import AUTHORS
 
@@ -88,8 +89,21 @@ def test_statuses_and_check_runs_are_one_list(lab: Git, github: GitHub):
         "ci/tests": "ok", "ci/lint": "failed", "ci/slow": "pending", "build": "pending",
         "success": "ok", "neutral": "ok", "skipped": "ok",
         "failure": "failed", "timed_out": "failed", "cancelled": "failed",
+        "the rest of GitHub Actions": "pending",
     }  # fmt: skip
     assert Check("ci/lint", "failed", "https://ci.kennel.example/ci/lint") in github.checks(commit)
+
+
+def test_what_has_not_begun_yet_is_told_by_its_suite(lab: Git, github: GitHub):
+    """A job that `needs` another one has no check run until that has ended."""
+    commit = lab.commits[-3]
+    lab.github.set_check(commit, "lint", "success")
+    lab.github.more_to_come(commit)
+    assert judge(github.checks(commit), ()).text == "the rest of GitHub Actions still runs"
+    assert judge(github.checks(commit), ("lint",)).state == "ok", "nobody asked for the rest"
+    lab.github.set_check(commit, "test", "success")
+    lab.github.more_to_come(commit, more=False)
+    assert judge(github.checks(commit), ()).text == "2 checks passed"
 
 
 def test_nobody_said_anything(lab: Git, github: GitHub):
@@ -220,6 +234,7 @@ def test_answers_that_are_none(
 def test_rows_that_are_none(answers: Answers, row: dict[str, str]):
     answers.said.append((200, {}, json.dumps({"statuses": [row]}).encode()))
     answers.said.append((200, {}, json.dumps({"check_runs": []}).encode()))
+    answers.said.append((200, {}, json.dumps({"check_suites": []}).encode()))
     with pytest.raises(Failed, match="makes no sense"):
         GitHub(Client(TOKEN, answers.url), "lab/kennel").checks(COMMIT)
 

@@ -170,6 +170,8 @@ def test_a_long_plan_is_folded():
         ("<http://example.com|example.com>", "example.com"),
         ("<https://x.org/a>", "https://x.org/a"),
         ("<mailto:a@b.c|a@b.c>", "a@b.c"),
+        ("get(<tel:4155551234|4155551234>)", "get(4155551234)"),
+        ("<redis://cache/1>", "redis://cache/1"),
         ("<@U0ADA|ada> <#C0PROD|prod> <!subteam^S0OPS|@ops>", "@U0ADA #prod @S0OPS"),
         ("<!channel>", "<!channel>"),
     ],

@@ -53,6 +53,42 @@ def test_kinds_of_people(strict: Slack, config: Config):
     assert (stranger.status, stranger.team) == ("stranger", "T0OTHER")
 
 
+def test_somebody_of_an_enterprise_is_at_home_in_each_of_its_workspaces(
+    strict: Slack, config: Config
+):
+    directory, click = load(strict, config, Time()), frozenset({"T0LAB", "T0HOME"})
+    assert directory.who("U0ADA", click).status == "stranger"
+    shared = {"id": "U0ADA", "team_id": "T0HOME", "enterprise_user": {"teams": ["T0LAB", "T0HOME"]}}
+    directory.heard({"type": "user_change", "user": shared})
+    assert (directory.who("U0ADA", click).status, directory.who("U0ADA", click).team) == (
+        "member", "T0LAB",
+    )  # fmt: skip
+    assert directory.who("U0ADA", frozenset({"T0HOME"})).status == "stranger", "said elsewhere"
+    directory.heard({"type": "user_change", "user": {"id": "U0ADA", "team_id": "T0HOME"}})
+    assert directory.who("U0ADA", click).status == "stranger"
+
+
+def test_more_people_than_slack_takes_in_a_minute_are_all_read(slack: Slack, config: Config):
+    people = {f"p{n}": {"slack": f"U0P{n:03}"} for n in range(150)}
+    data = config.model_dump()
+    many = Config.model_validate(data | {"people": {**data["people"], **people}})
+    async def work() -> tuple[int, set[str]]:
+        async with aiohttp.ClientSession() as session:
+            web = Web(session, slack.bot_token, slack.api_url)
+            directory, tries = SlackDirectory(many, web), 0
+            while True:
+                tries += 1
+                try:
+                    await directory.load()
+                    return tries, {directory.who(f"U0P{n:03}", HOME).status for n in range(150)}
+                except Away as away:
+                    await asyncio.sleep(away.seconds)
+
+    tries, kinds = asyncio.run(work())
+    assert kinds == {"gone"}, "the next load goes on with those that are left"
+    assert tries > 1
+
+
 def test_changes_are_heard_and_old_knowledge_expires(strict: Slack, config: Config):
     clock = Time()
     directory = load(strict, config, clock)

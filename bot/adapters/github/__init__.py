@@ -27,12 +27,21 @@ class GitHub:
         self._at = f"/repos/{quote(repository)}"
 
     def checks(self, commit: str) -> tuple[Check, ...]:
-        """Return what CI says of a commit: its statuses, and its check runs."""
+        """Return what CI says of a commit: its statuses, its check runs, and the suites that go on.
+
+        A run that waits for another one is there only when that has ended; its suite is before.
+        """
         what = f"asking GitHub for the checks of {commit[:7]}"
         at = f"{self._at}/commits/{quote(commit, safe='')}"
         statuses = self._client.pages(f"{at}/status", what, "statuses")
         runs = self._client.pages(f"{at}/check-runs", what, "check_runs")
-        return (*_read(statuses, _status, what), *_read(runs, _run, what))
+        suites = self._client.pages(f"{at}/check-suites", what, "check_suites")
+        going = [suite for suite in suites if _goes_on(suite)]
+        return (
+            *_read(statuses, _status, what),
+            *_read(runs, _run, what),
+            *_read(going, _suite, what),
+        )
 
     def pulls(self, commit: str) -> tuple[Pull, ...]:
         """Return the pull requests that a commit belongs to."""
@@ -176,6 +185,15 @@ def _pull(told: Json) -> Pull:
 def _status(told: Json) -> Check:
     state = {"success": "ok", "pending": "pending"}.get(str(told["state"]), "failed")
     return Check(str(told["context"]), state, str(told.get("target_url") or ""))
+
+
+def _goes_on(suite: Json) -> bool:
+    """Tell whether a suite has begun and not ended: GitHub makes one for every app, used or not."""
+    return bool(suite.get("latest_check_runs_count")) and suite.get("status") != "completed"
+
+
+def _suite(told: Json) -> Check:
+    return Check(f"the rest of {told['app']['name']}", "pending")
 
 
 def _run(told: Json) -> Check:
