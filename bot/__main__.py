@@ -225,9 +225,10 @@ def _stay(house: House, web: bool = False, worker: bool = False, clock: bool = F
         ticking = Clock(house.config, patient, house.dispatcher(patient))
         ticking.start()
         ends += [ticking.stop, patient.close]
-    if web and (teller := house.teller(store)):
-        teller.start()
-        ends.append(teller.stop)
+    for part in (house.teller(store), house.missed(store)) if web else ():
+        if part:
+            part.start()
+            ends.append(part.stop)
     if web:
         asyncio.run(_serve(house, store, dispatcher, stopping))
     stopping.wait()

@@ -76,6 +76,7 @@ class Github(Model):
     repository: str = Field(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")
     service: str = ""
     site: str = "https://github.com"
+    look: float = Field(120.0, ge=0)  # seconds between looks for missed pushes; 0: it never looks
 
 
 class Aws(Model):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bot.adapters.github import GitHub, NoGitHub
     from bot.engine import Engine
     from bot.fronts.github_teller import Teller
+    from bot.fronts.missed import Missed
 
 
 class House:
@@ -94,6 +95,19 @@ class House:
             return f"{url}/operations/{operation.number}" if url else ""
 
         return Teller(store, github, Pen(store, self.data, "github"), page)
+
+    def missed(self, store: Store) -> Missed | None:
+        """Return who looks for pushes of which nobody told; None where nobody is to."""
+        from bot.adapters.github import NoGitHub
+        from bot.fronts.missed import Missed
+        from bot.fronts.pushes import Pushes
+
+        github, told = self.github(), self.config.github
+        listens = self.environ.get("GITHUB_WEBHOOK_SECRET", "").strip()
+        pushed = any(e.auto for e in self.config.environments.values())
+        if isinstance(github, NoGitHub) or not (told and told.look and listens and pushed):
+            return None
+        return Missed(self.config, store, Pushes(self.config, self.dispatcher(store)), github.head)
 
     def engine(self, store: Store, dispatcher: Dispatcher) -> Engine:
         from bot.adapters.ansible import Ansible

@@ -79,7 +79,7 @@ class GitHub:
         for environment in wanting:
             # The content is the key: a delivery's id is not signed, and may be another one.
             id = f"push:{environment}:{before[:12]}:{after[:12]}{at}"
-            reply = await self.pushes.ask(id, environment, branch, who, by)
+            reply = await self.pushes.ask(id, environment, branch, who, by, after)
             if reply is None:
                 return web.json_response({"error": "the database is away"}, status=503)
             replies[environment] = reply.text

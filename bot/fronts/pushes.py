@@ -18,6 +18,7 @@ from bot.people import Who
 
 log = logging.getLogger(__name__)
 LONGEST = 8 * 1024 * 1024
+KIND = "pushed"  # the note of an environment: its branch, the head that was told of, and one seen
 
 
 class Pushes:
@@ -29,15 +30,34 @@ class Pushes:
         # One thread: many at one instant are recorded in the order in which they came.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="push")
 
-    async def ask(self, id: str, environment: str, ref: str, who: Who, by: str) -> Reply | None:
-        """Ask for a deploy as somebody, whose push it is; None where nothing could be recorded."""
+    async def ask(
+        self, id: str, environment: str, ref: str, who: Who, by: str, head: str = ""
+    ) -> Reply | None:
+        """Ask for a deploy as somebody, whose push it is; None where nothing could be recorded.
+
+        With a `head` it is remembered that this one was told of.
+        """
         loop = asyncio.get_running_loop()
-        reply = await loop.run_in_executor(self._pool, self._ask, id, environment, ref, who, by)
+        reply = await loop.run_in_executor(
+            self._pool, self._ask, id, environment, ref, who, by, head
+        )
         word = "away" if reply is None else "accepted" if reply.ok else "refused"
         self.counts["duplicate" if reply and reply.duplicate else word] += 1
         return reply
 
-    def _ask(self, id: str, environment: str, ref: str, who: Who, by: str) -> Reply | None:
+    def _ask(
+        self, id: str, environment: str, ref: str, who: Who, by: str, head: str
+    ) -> Reply | None:
+        reply = self.ask_now(id, environment, ref, who, by)
+        if reply is not None and head:
+            try:
+                self.dispatcher.store.keep_note(KIND, environment, known(ref, head))
+            except Exception:
+                log.exception("remembering that %r was told of", id)
+                return None  # GitHub may send it again, and then it is known
+        return reply
+
+    def ask_now(self, id: str, environment: str, ref: str, who: Who, by: str) -> Reply | None:
         channel = self.config.environments[environment].channel
         person = self.config.people.get(who.name)
         audience = public(channel, person.slack if person else "")
@@ -56,6 +76,11 @@ class Pushes:
                 log.exception("telling that %r is refused", id)
                 return None
         return reply
+
+
+def known(branch: str, head: str, seen: str = "") -> dict[str, str]:
+    """Return the note of an environment: the head that was told of, and perhaps a later one."""
+    return {"branch": branch, "head": head, "seen": seen or head}
 
 
 async def read(request: web.Request, longest: int = LONGEST) -> bytes | None:

@@ -106,6 +106,12 @@ def test_what_has_not_begun_yet_is_told_by_its_suite(lab: Git, github: GitHub):
     assert judge(github.checks(commit), ()).text == "2 checks passed"
 
 
+def test_the_head_of_a_branch(lab: Git, github: GitHub):
+    assert github.head("master") == lab.head("master")
+    with pytest.raises(Failed, match="asking GitHub for no/such: it answers 422"):
+        github.head("no/such")
+
+
 def test_nobody_said_anything(lab: Git, github: GitHub):
     assert github.checks(lab.commits[0]) == ()
 

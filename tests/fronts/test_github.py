@@ -22,6 +22,7 @@ from bot.events import Question, WasCancelled
 from bot.fronts import http
 from bot.fronts.deploys import Deploys, Ticket, made, sealed
 from bot.fronts.github import PATH, GitHub
+from bot.fronts.missed import Missed
 from bot.fronts.pushes import Pushes
 from bot.locks import Lock
 from bot.store import Operation, Store
@@ -502,3 +503,49 @@ def test_a_token_is_made_in_a_terminal(config: Config, post, store: Store):
         assert said in str(told.value)
     with pytest.raises(Misconfigured, match="has 5 characters"):
         made(config, {"PACKLEAD_DEPLOYS_SECRET": "short"}, "prod", "", "bob", 600)
+
+
+# -- what did not come ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def missed(config: Config, served: Served, store: Store) -> Iterator[tuple[Missed, dict[str, str]]]:
+    data = config.model_dump(exclude_defaults=True)
+    data["github"]["service"] = "ada"
+    heads = {"master": OLD, "develop": OLD}
+    yield Missed(Config.model_validate(data), store, served.pushes, heads.__getitem__), heads
+
+
+def test_a_push_of_which_no_webhook_told_is_found(
+    missed: tuple[Missed, dict[str, str]], push: Push, store: Store
+):
+    looker, heads = missed
+    for _ in range(3):
+        looker.look()
+    assert not all_of(store), "what was there before is no news"
+    heads["master"] = NEW
+    looker.look()
+    assert not all_of(store), "its webhook may be on its way"
+    for _ in range(3):
+        looker.look()
+    [asked] = all_of(store)
+    assert (asked.line, asked.person) == ("deploy puppystream master", "ada")
+    heads["master"] = NEWER
+    looker.look()
+    assert push(NEWER, NEW) == 202
+    for _ in range(3):
+        looker.look()
+    assert len(all_of(store)) == 2, "a webhook told of it in time"
+
+
+def test_a_branch_that_is_another_one_now_is_no_push(
+    missed: tuple[Missed, dict[str, str]], store: Store
+):
+    looker, heads = missed
+    looker.look()
+    changed = looker.config.model_dump(exclude_defaults=True)
+    changed["environments"]["puppystream"]["auto"] = "develop"
+    looker.config, heads["develop"] = Config.model_validate(changed), NEW
+    for _ in range(3):
+        looker.look()
+    assert [o.line for o in all_of(store)] == ["deploy puppycrate develop"]

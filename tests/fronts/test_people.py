@@ -72,6 +72,7 @@ def test_more_people_than_slack_takes_in_a_minute_are_all_read(slack: Slack, con
     people = {f"p{n}": {"slack": f"U0P{n:03}"} for n in range(150)}
     data = config.model_dump()
     many = Config.model_validate(data | {"people": {**data["people"], **people}})
+
     async def work() -> tuple[int, set[str]]:
         async with aiohttp.ClientSession() as session:
             web = Web(session, slack.bot_token, slack.api_url)

@@ -41,7 +41,7 @@ def base(repository: str, environments: list[str], folder: Path) -> dict[str, An
         "data": str(folder / "packlead"),
         "app": {"name": "app", "repository": repository, "root": "/srv/app"},
         "slack": {"team": "T0LAB"},
-        "github": {"repository": FULL, "site": HOME},
+        "github": {"repository": FULL, "site": HOME, "look": 0},  # tests push without telling
         "types": {
             "web": web,
             "celery": {"minimum": 1, "services": ["celery"], "service_manager": "supervisor"},

@@ -43,6 +43,14 @@ class GitHub:
             *_read(going, _suite, what),
         )
 
+    def head(self, branch: str) -> str:
+        """Return the commit of a branch."""
+        what = f"asking GitHub for {branch}"
+        found = self._client.get(f"{self._at}/commits/heads/{quote(branch)}", what)
+        if not isinstance(head := found.get("sha"), str):
+            raise nonsense(what)
+        return head
+
     def pulls(self, commit: str) -> tuple[Pull, ...]:
         """Return the pull requests that a commit belongs to."""
         what = f"asking GitHub for the pull requests of {commit[:7]}"
