@@ -89,7 +89,6 @@ def test_statuses_and_check_runs_are_one_list(lab: Git, github: GitHub):
         "ci/tests": "ok", "ci/lint": "failed", "ci/slow": "pending", "build": "pending",
         "success": "ok", "neutral": "ok", "skipped": "ok",
         "failure": "failed", "timed_out": "failed", "cancelled": "failed",
-        "the rest of GitHub Actions": "pending",
     }  # fmt: skip
     assert Check("ci/lint", "failed", "https://ci.kennel.example/ci/lint") in github.checks(commit)
 
@@ -240,7 +239,6 @@ def test_answers_that_are_none(
 def test_rows_that_are_none(answers: Answers, row: dict[str, str]):
     answers.said.append((200, {}, json.dumps({"statuses": [row]}).encode()))
     answers.said.append((200, {}, json.dumps({"check_runs": []}).encode()))
-    answers.said.append((200, {}, json.dumps({"check_suites": []}).encode()))
     with pytest.raises(Failed, match="makes no sense"):
         GitHub(Client(TOKEN, answers.url), "lab/kennel").checks(COMMIT)
 

@@ -157,6 +157,7 @@ def test_every_page_is_read(tmp_path: Path) -> None:
         state="running",
         launched=first.instances[1].launched,
         image="ami-12c6146b",
+        subnet=first.instances[1].subnet,
     )
 
 

@@ -9,7 +9,7 @@ from bot.adapters.aws.records import Instance
 
 PATH = ["DescribeInstancesResponse", "reservationSet", "item", "instancesSet", "item"]
 DEPTH = len(PATH)
-FIELDS = {"instanceId", "imageId", "privateIpAddress", "launchTime"}
+FIELDS = {"instanceId", "imageId", "privateIpAddress", "launchTime", "subnetId"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class _Reader:
                 state=get("state", ""),
                 launched=get("launchTime", "").replace(".000Z", "+00:00"),
                 image=get("imageId", ""),
+                subnet=get("subnetId", ""),
             )
         )
         self.fields, self.tags = {}, {}

@@ -35,13 +35,11 @@ class GitHub:
         at = f"{self._at}/commits/{quote(commit, safe='')}"
         statuses = self._client.pages(f"{at}/status", what, "statuses")
         runs = self._client.pages(f"{at}/check-runs", what, "check_runs")
+        found = (*_read(statuses, _status, what), *_read(runs, _run, what))
+        if any(check.state == "pending" for check in found):
+            return found  # that is enough to wait for
         suites = self._client.pages(f"{at}/check-suites", what, "check_suites")
-        going = [suite for suite in suites if _goes_on(suite)]
-        return (
-            *_read(statuses, _status, what),
-            *_read(runs, _run, what),
-            *_read(going, _suite, what),
-        )
+        return (*found, *_read([s for s in suites if _goes_on(s)], _suite, what))
 
     def head(self, branch: str) -> str:
         """Return the commit of a branch."""
