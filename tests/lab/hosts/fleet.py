@@ -44,6 +44,7 @@ class Hosts:
         self._aws, self._git = aws, app
         self._folder, self._range = folder, address_range
         self._hosts: dict[str, Host] = {}  # by instance
+        self._leaving: set[str] = set()  # folders of hosts that are not quite gone
         self._images: dict[str, Future[None]] = {}
         self._lock = threading.RLock()
         self._work = ThreadPoolExecutor(12, "hosts")
@@ -159,7 +160,7 @@ class Hosts:
         with self._lock:
             if instance.id in self._hosts or self._stopped:
                 return
-            taken = {h.folder.name for h in self._hosts.values()}
+            taken = {h.folder.name for h in self._hosts.values()} | self._leaving
             name = instance.name if instance.name not in taken else f"{instance.name}-{instance.id}"
             folder = self._folder / "hosts" / name
             place = (instance.address, folder, self.machine, self.ssh)
@@ -213,10 +214,13 @@ class Hosts:
     def _end(self, instance: str, forget: bool) -> None:
         with self._lock:  # one that is just booting sees that it is gone
             host = self._hosts.pop(instance, None) if forget else self._hosts.get(instance)
+            if host and forget:  # one of the same name may boot before it is gone
+                self._leaving.add(host.folder.name)
         if host:
             host.stop()
         if host and forget:
             shutil.rmtree(host.folder, ignore_errors=True)
+            self._leaving.discard(host.folder.name)
 
     def _keep(self, instance: str, image: str) -> None:
         disk.copy(self._hosts[instance].srv, self._folder / "images" / image)
