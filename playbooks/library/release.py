@@ -869,6 +869,17 @@ def hide(text, instead):
     HIDDEN.update({form: instead for form in forms if len(form) >= 6})
 
 
+def hide_environment(host):
+    """Keep the application's own values out of all output; one it cannot read it does not print."""
+    try:
+        values = environment(host)
+    except OSError:
+        return
+    for name in values:
+        if not name.endswith("_MODULE"):
+            hide(values[name], f"[{name}]")
+
+
 def link(to, place):
     """Point a link somewhere else, in one instant."""
     temporary = place.with_name(f"{place.name}.new")
@@ -955,9 +966,7 @@ def answer(arguments):
     steps = Steps(arguments)
     try:
         steps.host.take()
-        for name, value in environment(steps.host).items():
-            if not name.endswith("_MODULE"):
-                hide(value, f"[{name}]")
+        hide_environment(steps.host)
         told = dict({"changed": False}, **getattr(steps, arguments["step"])())
     except Stop as stop:
         return {"failed": True, "msg": str(stop), "output": tail(stop.output)}
