@@ -124,9 +124,12 @@ def before(versions: tuple[Secret, ...], name: str) -> Secret:
 def meanwhile(job: Job, environment: Environment, made: Secret) -> tuple[str, ...]:
     """Say what the store names by now, where that is not the version that the hosts got."""
     try:
-        last = job.secrets.versions(environment.name, made.name)[-1]
+        versions = job.secrets.versions(environment.name, made.name)
     except BotError:
         return ()  # the hosts have it, and this would only have been said
+    if not versions:
+        return ("NOT in the store any more: somebody took it away meanwhile",)
+    last = versions[-1]
     if last.root == made.root:
         twice = f"the store has it twice, as version {last.version} too: AWS did one call late"
         return (twice,) if last.version != made.version else ()
