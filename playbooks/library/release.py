@@ -687,8 +687,9 @@ def get(host, commit, repository):
 
 def submodules(host, commit):
     """Return the folders of a commit that are other repositories; those are not fetched."""
-    rows = [row.partition("\t") for row in git(host, "ls-tree", "-r", commit).splitlines()]
-    return [path for about, _, path in rows if about.startswith("160000 ")]
+    named = ("config", "--blob", f"{commit}:.gitmodules", "--get-regexp", r"\.path$")
+    rows = [row.partition(".path ") for row in git(host, *named, check=False).splitlines()]
+    return [path for about, _, path in rows if about.startswith("submodule.")]
 
 
 def newest(host):

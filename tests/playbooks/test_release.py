@@ -220,6 +220,9 @@ def test_a_deploy_key_of_gits_own_config_is_used(host: Host, monkeypatch):
 def test_submodules_are_left_out_and_told(host: Host):
     at = ("-C", str(host.repository))
     head = host.commit(a="1")
+    modules = '[submodule "other"]\n\tpath = vendor/other\n\turl = ../other\n'
+    (host.repository / ".gitmodules").write_text(modules)
+    host.git(*at, "add", ".gitmodules")
     host.git(*at, "update-index", "--add", "--cacheinfo", f"160000,{head},vendor/other")
     host.git(*at, "commit", "-q", "-m", "with another")
     told = host.take("fetch", commit=host.git(*at, "rev-parse", "HEAD"), release=1)
