@@ -10,7 +10,8 @@ from bot.config import HostType as Settings
 from bot.errors import Misunderstood, Refused
 from bot.events import Answered, Note, Progress
 from bot.job import Job
-from bot.scaling import gather, grow, shrink
+from bot.scaling import gather, grow
+from bot.shrinking import shrink
 from bot.words import listed
 
 
