@@ -46,6 +46,7 @@ HURRY = 0.8
 def main(argv: list[str] | None = None) -> int:
     """Do what the command line says; returns the exit status."""
     arguments = command_line(__doc__ or "").parse_args(argv)
+    os.umask(0o077)  # whoever made the data folder: what is written there is ours alone
     try:
         return VERBS[arguments.verb](House(), arguments)
     except BotError as error:

@@ -275,6 +275,14 @@ class Config(Model):
             ]
             if e.approval == "approve" and not e.approvers:
                 wrong.append(f"{at}: missing, since approval is by a second person")
+            unknown = [n for n, p in self.people.items() if not p.slack and (p.unix or p.github)]
+            if (
+                e.approval == "approve"
+                and unknown
+                and not all(w in self.people for w in e.approvers)
+            ):
+                # Who asks in a terminal could say yes in Slack, as a member of that group.
+                wrong.append(f"{at}: a group may say yes, so people.{unknown[0]}.slack is needed")
         wrong += self._pushes()
         wrong += [
             f"keys.{name}.types: no such type{hint(t, self.types)}"

@@ -144,10 +144,7 @@ class Dispatcher:
             self.store.audit.write("said", request.id[:200], told)
 
     def recall(self, operation: Operation) -> tuple[Call, Speaker]:
-        """Read an operation's line again, to run it: it must still be understood and allowed.
-
-        Groups were checked when it was asked; a person who was struck off since is refused.
-        """
+        """Read an operation's line again, to run it: it must still be understood."""
         call = parse(operation.line, self.commands, self.config)
         return call, Speaker(operation.person)
 
@@ -197,6 +194,18 @@ class Dispatcher:
         lock = self.store.locks.of(environment)
         if lock and not (lock.person == person and front in TYPED):
             raise Busy(words.lock_line(lock, self.store.now()), f"ask {lock.person}, or wait")
+
+    def heed_rights(self, operation: Operation, permission: str) -> None:
+        """Raise Refused where the config gives somebody no such right any more, before they begin.
+
+        Which groups somebody is in only the front knew: a right that one of them may give stands.
+        """
+        if operation.parent or self.people.may_have(
+            operation.person, permission, operation.environment
+        ):
+            return
+        where = f" on {operation.environment}" if operation.environment else ""
+        raise Refused(f"{operation.person} may not {permission}{where} any more")
 
     def _heed_release(self, call: Call) -> None:
         """Raise Misunderstood for a release that never was: a slip must not stop a deploy.

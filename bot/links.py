@@ -16,7 +16,9 @@ from bot.key import derived
 
 LIFE = 12 * 3600.0  # seconds
 QUERY = "pass"
-_PASS = re.compile(r"(\d{10})\.(all|\d{1,9}|[a-z][a-z0-9-]*(?:\+[a-z][a-z0-9-]*)*)\.([\w-]{43})")
+_PASS = re.compile(
+    r"(\d{10})\.(all|\d{1,9}|[a-z][a-z0-9-]*(?:\+[a-z][a-z0-9-]*)*)\.([\w-]{43})", re.A
+)
 
 
 @dataclass(frozen=True)

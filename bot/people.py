@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bot.config import Config, Permission
 from bot.errors import Refused, did_you_mean
 
+GROUP, USER = re.compile(r"S[A-Z0-9]+"), re.compile(r"[UW][A-Z0-9]+")
 STATUS = {
     "guest": "a guest of the workspace may not speak to Packlead",
     "stranger": "somebody from another workspace may not speak to Packlead",
@@ -28,6 +30,7 @@ class Who:
     status: str = "member"
     zone: str = ""  # their time zone, where the front knows it
     name: str = ""  # their name in the config, where the front has proof of it
+    stand_in: bool = False  # it is for somebody whom the front does not know
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,15 @@ class People:
             and (not environment or _in(environment, row.on))
             for row in self.rows()
         )
+
+    def may_have(self, name: str, permission: str, environment: str) -> bool:
+        """Say whether somebody has a permission by their name, or may have it by a group."""
+        groups = frozenset(w for row in self.rows() for w in row.who if GROUP.fullmatch(w))
+        by_id = bool(USER.fullmatch(name))
+        if name not in self.config.people and name != "clock" and not by_id:
+            return False
+        known = frozenset() if name == "clock" else groups
+        return self.may(Speaker(name, known), permission, environment)
 
     def authorise(self, speaker: Speaker, permission: str, environment: str = "") -> None:
         """Raise Refused, naming who may, unless somebody has a permission."""

@@ -18,6 +18,7 @@ from bot import masking
 from bot.adapters.records import Commit
 from bot.errors import Failed, Misunderstood, Refused, did_you_mean
 
+WHOLE = re.compile(r"[0-9a-f]{40}")
 HEX = re.compile(r"[0-9a-f]{7,40}")
 FORMAT = "%H%x1f%an%x1f%ae%x1f%s"
 # A credential helper of the machine may read these; none of the other secrets is git's business.
@@ -42,24 +43,33 @@ class Git:
             f"refs/tags/{ref}^{{}}": "tag",
             f"refs/tags/{ref}": "tag",
         }
-        found = self._remote(*names)
+        # A whole commit is that commit, whatever somebody has given its name to.
+        found = {} if WHOLE.fullmatch(ref) else self._remote(*names)
+        commit = self._commit(ref) if HEX.fullmatch(ref) else ""
         for name, kind in names.items():
             if name in found:
+                if commit and commit != found[name]:
+                    raise Misunderstood(
+                        f'"{ref}" is a {kind}, and the beginning of a commit', f"deploy {commit}?"
+                    )
                 if kind == "branch":
                     _allowed(ref, (ref,), branches)
                 return self._described(found[name], ref, branches if kind == "tag" else ("*",))
-        if HEX.fullmatch(ref):
-            self._fetch()
-            asked = self._git(
-                "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"
-            )
-            if asked.returncode == 0:
-                return self._described(asked.stdout.strip(), ref, branches)
+        if commit:
+            return self._described(commit, ref, branches)
         known = self.refs()
         raise Misunderstood(
             f'the repository has no branch, tag or commit "{ref}"',
             did_you_mean(ref, known) or f"it has {', '.join(sorted(known)[:10])}",
         )
+
+    def _commit(self, short: str) -> str:
+        """Return the whole commit that begins so; nothing where there is none, or several."""
+        self._fetch()
+        # By objects and not by names: a ref that is called so would be taken for it.
+        there = self._told("rev-parse", f"--disambiguate={short}").split()
+        found = [id for id in there if self._git("cat-file", "-t", id).stdout == "commit\n"]
+        return found[0] if len(found) == 1 else ""
 
     def refs(self) -> list[str]:
         """Return the names of all branches and tags."""
@@ -71,7 +81,7 @@ class Git:
         told = self._told(
             "log", f"--max-count={MOST}", f"--format={FORMAT}", "--end-of-options", f"{old}..{new}"
         )
-        return tuple(_commit(line) for line in told.splitlines())
+        return tuple(_commit(line) for line in told.split("\n") if line)
 
     def changed(self, old: str, new: str, only: str = "") -> tuple[str, ...]:
         """Return the paths of the files that differ between two commits; `only` "A": came anew."""
@@ -106,7 +116,8 @@ class Git:
     def _remote(self, *names: str) -> dict[str, str]:
         which = ["--heads", "--tags"] if not names else []
         told = self._said(["git", "ls-remote", *which, "--end-of-options", self.repository, *names])
-        return {name: id for id, name in (line.split("\t") for line in told.splitlines())}
+        rows = (line.partition("\t") for line in told.split("\n"))
+        return {name: id for id, tab, name in rows if tab}
 
     def _fetch(self) -> None:
         self.mirror.mkdir(parents=True, exist_ok=True)
@@ -150,8 +161,8 @@ class Git:
             "LC_ALL": "C",
         }
         try:
-            return subprocess.run(
-                argv, capture_output=True, text=True, errors="replace", check=False,
+            ran = subprocess.run(
+                argv, capture_output=True, check=False,
                 timeout=self.seconds, env=environment, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -160,6 +171,9 @@ class Git:
                 f"no answer in {self.seconds:.0f} s",
                 "nothing was changed; say it again",
             ) from None
+        # Not as text: what people name branches and commits may hold other line ends than git's.
+        out, err = (data.decode(errors="replace") for data in (ran.stdout, ran.stderr))
+        return subprocess.CompletedProcess(ran.args, ran.returncode, out, err)
 
 
 def _allowed(ref: str, on: Sequence[str], patterns: tuple[str, ...]) -> None:
@@ -171,7 +185,7 @@ def _allowed(ref: str, on: Sequence[str], patterns: tuple[str, ...]) -> None:
 
 
 def _commit(line: str) -> Commit:
-    id, author, email, subject = line.strip().split("\x1f", 3)
+    id, author, email, subject = line.strip("\n").split("\x1f", 3)
     return Commit(id, "", subject, author, email)
 
 

@@ -95,7 +95,7 @@ class GitHub:
             if person.github and person.github.lower() == known.lower():
                 return Who("github", id, name=name)
         service = self.config.github.service if self.config.github else ""
-        return Who("github", id, name=service)  # not the login, for the same reason
+        return Who("github", id, name=service, stand_in=True)  # no login, for the same reason
 
     def _signed(self, body: bytes, signature: str) -> bool:
         digest = hmac.new(self._secret, body, hashlib.sha256).hexdigest()

@@ -52,6 +52,7 @@ class Tale:
     steps: frozenset[str] = frozenset()  # those of the plan: waiting for CI is none of them
     begun: bool = False
     end: Event | None = None
+    ended: float = 0.0  # by the store's clock
     tries: int = 0
     due: float = field(default=0.0)
 
@@ -64,7 +65,7 @@ class Tale:
             case StepStarted(step) | StepProgress(step) | HostReport(step=step):
                 self.begun = self.begun or (bool(self.commit) and step in self.steps)
             case event if isinstance(event, END):
-                self.end = self.end or event
+                self.end, self.ended = self.end or event, self.ended or entry.at
 
 
 class Teller:
@@ -117,7 +118,8 @@ class Teller:
                 return
             if tale.due <= self.clock():
                 self._tell(tale)
-            if tale.note.get("finished"):
+            stale = tale.end is not None and self.store.now() - tale.ended > NEWS
+            if tale.note.get("finished") or stale:
                 del self.tales[id]
 
     def _read(self) -> None:

@@ -23,12 +23,14 @@ def routes(
     environ: Mapping[str, str],
     pushes: Mapping[str, int] | None = None,
     counts: Counts = COUNTS,
+    url: str = "",
 ) -> list[Route]:
-    """Return the route; `pushes` are the counts of the ways in for pushes, by outcome."""
+    """Return the route; `pushes` are the counts of the ways in for pushes, by outcome, and `url` is
+    where people reach the pages."""
     token = environ.get(TOKEN, "").strip()
 
     async def scrape(request: web.Request) -> web.Response:
-        if not (here(request) or bears(request, token)):
+        if not (here(request, url) or bears(request, token)):
             return web.Response(status=403, text=f"from here, or with {TOKEN}\n", headers=HEADERS)
         reading = await asyncio.to_thread(metrics.read, store)
         body = metrics_text.exposed(reading, counts, pushes or {})

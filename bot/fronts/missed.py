@@ -51,7 +51,10 @@ class Missed:
                 continue
             if note.get("branch") == branch and note.get("seen") == head:
                 service = self.config.github.service if self.config.github else ""
-                id, who = f"push:{name}:missed:{head}", Who("github", "", name=service)
+                id, who = (
+                    f"push:{name}:missed:{head}",
+                    Who("github", "", name=service, stand_in=True),
+                )
                 if self.pushes.ask_now(id, name, branch, who, "somebody") is None:
                     continue  # the database is away
                 log.warning("no webhook told of %s at %s", branch, head[:7])

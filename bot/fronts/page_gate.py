@@ -1,8 +1,10 @@
 """Who may look at the pages: whoever has a signed link, and whoever sits at this machine.
 
-At this machine means: the connection comes from loopback, nothing says that it was forwarded, and
-the name that was asked for is a loopback name too, so that no page of the web can have a browser
-ask in its name. A link leaves a cookie for the rest of its life, below what it opens.
+At this machine means: people reach the pages here only (`url` is empty, or a loopback address), the
+connection comes from loopback, nothing says that it was forwarded, and the name that was asked for
+is a loopback name too, so that no page of the web can have a browser ask in its name. With a public
+address nobody is let in without a link: what a proxy passes on looks as its visitor wants. A link
+leaves a cookie for the rest of its life, below what it opens.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hmac
 import ipaddress
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -64,7 +67,7 @@ class Gate:
 
     def look(self, request: web.Request) -> tuple[Pass | None, str]:
         """Return what somebody may see, or why nothing."""
-        if here(request):
+        if here(request, self.links.url):
             return HERE, ""
         told = [request.query.get(QUERY, ""), *(request.cookies.get(name, "") for name in COOKIES)]
         number = request.match_info.get("number", "")
@@ -95,8 +98,10 @@ class Gate:
         )
 
 
-def here(request: web.Request) -> bool:
-    """Say whether a request comes from this machine itself."""
+def here(request: web.Request, url: str) -> bool:
+    """Say whether a request comes from this machine itself; `url` is where people see the pages."""
+    if url and not _is_loopback(urlsplit(url).hostname or ""):
+        return False
     if any(name in request.headers for name in FORWARDED) or request.version < (1, 1):
         return False  # HTTP/1.0: so asks a proxy that says nothing of whom it asks for
     peer = request.transport.get_extra_info("peername") if request.transport else None
@@ -114,7 +119,7 @@ def host_of(host: str) -> str:
 
 def bears(request: web.Request, token: str) -> bool:
     """Say whether a request carries this bearer token."""
-    told = request.headers.get("Authorization", "").encode()
+    told = request.headers.get("Authorization", "").encode(errors="surrogateescape")
     return bool(token) and hmac.compare_digest(told, f"Bearer {token}".encode())
 
 

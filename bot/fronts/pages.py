@@ -13,6 +13,7 @@ from aiohttp import web
 from bot import board
 from bot.board import Windows
 from bot.config import Config
+from bot.events import Answered
 from bot.fronts import http, page_views
 from bot.fronts.http import Route
 from bot.fronts.page_gate import HEADERS, Gate
@@ -80,9 +81,16 @@ class Pages:
         if operation is None or not seen.opens(operation.number, operation.environment):
             return None
         # What was said to one person alone opens with the link that this person got.
-        private = bool(operation.audience.get("direct"))
+        private = bool(operation.audience.get("direct")) or await self._answered(operation)
         mine = seen.scope == str(operation.number) or seen.expires == float("inf")
         return operation if mine or not private else None
+
+    async def _answered(self, operation: Operation) -> bool:
+        """Tell whether it only looked at something: its answer was for who had the right to ask."""
+        if operation.exclusive or operation.live:
+            return False
+        entries = await asyncio.to_thread(self.store.entries, operation.id)
+        return any(isinstance(entry.event, Answered) for entry in entries)
 
     def _refused(self, why: str) -> web.Response:
         return _html(page_views.refusal(why, self.config.app.name), 403)

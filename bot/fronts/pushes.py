@@ -18,6 +18,8 @@ from bot.people import Who
 
 log = logging.getLogger(__name__)
 LONGEST = 8 * 1024 * 1024
+UNKNOWN = "a second person must say yes, and nobody knows who the first one is"
+ADD = "people.X.github names who pushes"
 KIND = "pushed"  # the note of an environment: its branch, the head that was told of, and one seen
 
 
@@ -58,10 +60,14 @@ class Pushes:
         return reply
 
     def ask_now(self, id: str, environment: str, ref: str, who: Who, by: str) -> Reply | None:
+        """Ask on this thread; what is refused is told in the environment's channel."""
         channel = self.config.environments[environment].channel
         person = self.config.people.get(who.name)
         audience = public(channel, person.slack if person else "")
-        reply = self.dispatcher.ask(Request(id, f"deploy {environment} {ref}", who, audience))
+        if who.stand_in and self.config.environments[environment].approval == "approve":
+            reply = Reply(f"{UNKNOWN}\n{ADD}", ok=False)
+        else:
+            reply = self.dispatcher.ask(Request(id, f"deploy {environment} {ref}", who, audience))
         if not reply.ok:
             try:
                 told = f"{by} pushed {ref}, and {environment} does not take it: "

@@ -53,5 +53,5 @@ def routes(
     return [
         *found,
         *pages.Pages(config, store, links, dispatcher.windows).routes(),
-        *metrics.routes(store, environ, pushes.counts),
+        *metrics.routes(store, environ, pushes.counts, url=config.url),
     ]

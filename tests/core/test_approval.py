@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.config import Config
+from bot.config import Config, Permission
+from bot.dispatcher import Dispatcher
 from bot.errors import Refused
 from bot.events import Done, Question, Stopped, WasCancelled
 from bot.job import Job
@@ -76,6 +77,33 @@ def test_ones_own_yes_does_not_count(ask, waiting, store):
     reply = ask("U0ADA", yes(store, waiting), groups=frozenset({"S0OPS"}))
     assert not reply.ok and reply.text.startswith("ada asked for it: somebody else must say yes")
     assert store.get(waiting.id).state == "waiting"
+
+
+def test_nobody_says_yes_to_themselves_by_a_second_name(config):
+    """As a member of a group whom the config knows in a terminal only."""
+    data = config.model_dump()
+    data["people"]["cal"] = {"unix": "cal"}
+    with pytest.raises(ValueError, match=r"a group may say yes, so people\.cal\.slack is needed"):
+        Config.model_validate(data)
+    data["environments"]["prod"]["approvers"] = ("bob",)
+    assert Config.model_validate(data)
+
+
+def test_who_was_struck_off_meanwhile_begins_nothing(ask, store, config, known):
+    asked = ask("U0BOB", "deploy puppystream master")
+    operation = store.get(asked.operation)
+
+    def heed(changed, permission="deploy"):
+        Dispatcher(config.model_copy(update=changed), known, store).heed_rights(
+            operation, permission
+        )
+
+    heed({})
+    with pytest.raises(Refused, match="bob may not deploy on puppystream any more"):
+        heed({"people": {k: v for k, v in config.people.items() if k != "bob"}})
+    with pytest.raises(Refused, match="any more"):
+        heed({"permissions": (Permission(who=("ada",), may=("*",)),)})
+    heed({"permissions": (Permission(who=("S0OPS",), may=("*",)),)})  # perhaps he is in it
 
 
 def test_who_is_no_approver_is_told_who_is(ask, waiting, store):

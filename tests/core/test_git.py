@@ -43,6 +43,39 @@ def test_a_branch_a_tag_and_a_commit(repository, tmp_path):
     ]  # fmt: skip
 
 
+def grown(tmp_path, path, *words):
+    """Do something in the repository, and push all of it."""
+    identity = ["-c", "user.name=Eve", "-c", "user.email=eve@example.com"]
+    for each in (words, ("push", "-q", str(path), "--all"), ("push", "-q", str(path), "--tags")):
+        subprocess.run(["git", *identity, *each], cwd=tmp_path / "work", check=True)
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x0b", "\x1c", "\r"])
+def test_odd_line_ends_in_names_and_subjects_are_none(repository, tmp_path, odd):
+    """Whoever may push a branch, or has a commit merged, must not stop all deploys."""
+    path, id = repository
+    old = id("master")
+    grown(tmp_path, path, "commit", "-q", "--allow-empty", "-m", f"one{odd}two")
+    if odd in "\u2028\x85":
+        grown(tmp_path, path, "branch", f"zz{odd}zz/refs/heads/master")
+    git = Git(str(path), tmp_path / "mirror")
+    assert git.resolve("master").id == old
+    assert git.log(old, id("feature/logo"))[0].subject == f"one{odd}two"
+    assert "master" in git.refs()
+
+
+def test_a_commit_is_that_commit_whatever_is_called_so(repository, tmp_path):
+    path, id = repository
+    whole, other = id("master"), id("v1.0")
+    grown(tmp_path, path, "update-ref", f"refs/heads/{whole[:12]}", other)
+    grown(tmp_path, path, "update-ref", f"refs/tags/{whole}", other)
+    git = Git(str(path), tmp_path / "mirror")
+    assert git.resolve(whole, ("master",)).id == whole
+    with pytest.raises(Misunderstood, match="is a branch, and the beginning of a commit"):
+        git.resolve(whole[:12])
+    assert git.resolve(whole[:11]).id == whole
+
+
 def test_which_files_came_anew(repository, tmp_path):
     path, id = repository
     git = Git(str(path), tmp_path / "mirror")

@@ -538,6 +538,24 @@ def test_a_push_of_which_no_webhook_told_is_found(
     assert len(all_of(store)) == 2, "a webhook told of it in time"
 
 
+def test_nobody_pushes_past_a_second_person_unknown(
+    missed: tuple[Missed, dict[str, str]], served: Served, store: Store
+):
+    """Who pushed would say yes to what counts as the service person's."""
+    looker, heads = missed
+    environments = {
+        name: environment.model_copy(update={"approval": "approve", "approvers": ("ada",)})
+        for name, environment in looker.config.environments.items()
+    }
+    looker.pushes.config = looker.config.model_copy(update={"environments": environments})
+    looker.look()
+    heads["master"] = NEW
+    for _ in range(3):
+        looker.look()
+    [told] = all_of(store)
+    assert told.command == "tell" and "nobody knows who the first one is" in told.line
+
+
 def test_a_branch_that_is_another_one_now_is_no_push(
     missed: tuple[Missed, dict[str, str]], store: Store
 ):

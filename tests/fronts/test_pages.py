@@ -13,6 +13,7 @@ import pytest
 
 from bot.config import Config
 from bot.events import (
+    Answered,
     Done,
     HostReport,
     Output,
@@ -50,6 +51,13 @@ def config(config: Config) -> Config:
 @pytest.fixture
 def served(config: Config, store: Store) -> Iterator[Served]:
     with Served(config, store) as served:
+        yield served
+
+
+@pytest.fixture
+def here(config: Config, store: Store) -> Iterator[Served]:
+    """People reach the pages on this machine only."""
+    with Served(config.model_copy(update={"url": ""}), store) as served:
         yield served
 
 
@@ -96,8 +104,8 @@ def told(stream: str) -> list[dict]:
 # -- who may look --------------------------------------------------------------------------------
 
 
-def test_whoever_sits_at_this_machine_needs_no_link(served: Served):
-    answer = get(served, "/")
+def test_whoever_sits_at_this_machine_needs_no_link(here: Served):
+    answer = get(here, "/")
     assert answer.status == 200 and "Environments" in answer.body
     assert "Set-Cookie" not in answer.headers
 
@@ -111,6 +119,9 @@ def test_whoever_sits_at_this_machine_needs_no_link(served: Served):
         {"Host": "rebound.example.org"},
         {"Host": "localhost.example.org:80"},
         {"Host": "127.0.0.1.example.org"},
+        {"Host": "localhost"},  # as a visitor of a proxy may say who passes it on
+        {"Host": "127.0.0.1"},
+        {},
     ],
 )
 def test_nobody_else_comes_in_without_one(served: Served, store: Store, headers: dict[str, str]):
@@ -119,6 +130,23 @@ def test_nobody_else_comes_in_without_one(served: Served, store: Store, headers:
         answer = get(served, path, headers)
         assert answer.status == 403, path
         assert "<code>/board</code>" in answer.body and "deploy prod" not in answer.body
+
+
+def test_an_answer_opens_with_no_board(served: Served, links: Links, store: Store):
+    """It was for who had the right to ask: `config` may be more than `status`."""
+    asked = begun(store, "config prod", exclusive=False)
+    store.end(asked.id, "done", Answered(("TWITTER_KEY  version 7",)))
+    path = f"/operations/{asked.number}"
+    kept = FAR | {"Cookie": f"packlead_board={links.board(['prod']).partition('pass=')[2]}"}
+    for page in (path, f"{path}/log.txt", f"{path}/events"):
+        assert get(served, page, kept).status == 404, page
+    own = FAR | {"Cookie": f"packlead_log={links.log(asked.number, store.now()).partition('=')[2]}"}
+    assert "version 7" in get(served, f"{path}/log.txt", own).body
+
+
+def test_a_pass_of_other_letters_is_none(served: Served):
+    odd = "%C3%A9" * 43
+    assert get(served, f"/?pass=1234567890.all.{odd}", FAR).status == 403
 
 
 def test_a_link_opens_the_board_and_leaves_a_cookie(served: Served, links: Links, store: Store):
@@ -213,22 +241,22 @@ def test_every_answer_is_guarded_by_its_headers(served: Served, store: Store):
         assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_pages_that_are_not_there(served: Served):
+def test_pages_that_are_not_there(here: Served):
     for path in ("/operations/99", "/operations/x", "/static/../pages.py", "/static/x", "/x"):
-        assert get(served, path).status == 404, path
+        assert get(here, path).status == 404, path
 
 
 # -- what they are told --------------------------------------------------------------------------
 
 
-def test_what_others_wrote_stays_text(served: Served, store: Store):
+def test_what_others_wrote_stays_text(here: Served, store: Store):
     operation = begun(store, f"deploy prod {EVIL}")
     store.releases.begin("prod", operation.id, "a" * 40, EVIL, EVIL, EVIL)
     store.releases.end(operation.id, "healthy")
     store.append(operation.id, "o", Output(EVIL, EVIL, EVIL))
     store.ask(operation.id, Question(EVIL, "t", (EVIL,), True, (EVIL,)))
     for path in ("/", f"/operations/{operation.number}"):
-        body = get(served, path).body
+        body = get(here, path).body
         assert "<script>alert" not in body and "<img" not in body
         assert "&#39; {{ 7*7 }}" in body and "&#39; 49" not in body  # 49 alone may be of a time
         assert "&lt;script&gt;alert(1)" in body
@@ -236,7 +264,7 @@ def test_what_others_wrote_stays_text(served: Served, store: Store):
         assert " style=" not in body and " onclick=" not in body
 
 
-def test_the_log_comes_as_events_and_goes_on_where_it_stopped(served: Served, store: Store):
+def test_the_log_comes_as_events_and_goes_on_where_it_stopped(here: Served, store: Store):
     operation = begun(store)
     store.append(operation.id, "p", Planned("a plan", ("one",), (Step("s", "the step"),)))
     store.append(operation.id, "s", StepStarted("s"))
@@ -244,7 +272,7 @@ def test_the_log_comes_as_events_and_goes_on_where_it_stopped(served: Served, st
     store.append(operation.id, "h", HostReport("prodweb1", "is back", "s", False))
     store.append(operation.id, "e", StepEnded("s", "failed"))
     store.end(operation.id, "failed", Stopped("it broke", "look"))
-    stream = get(served, f"/operations/{operation.number}/events").body
+    stream = get(here, f"/operations/{operation.number}/events").body
     entries = told(stream)
     kinds = ["accepted", "plan", "step", "out", "host", "over", "end"]
     assert [e["k"] for e in entries] == kinds
@@ -253,27 +281,27 @@ def test_the_log_comes_as_events_and_goes_on_where_it_stopped(served: Served, st
     }  # fmt: skip
     assert entries[-1]["t"] == ["it broke", "look"] and "event: end" in stream
     last = max(map(int, re.findall(r"^id: (\d+)$", stream, re.MULTILINE)))
-    again = get(served, f"/operations/{operation.number}/events", {"Last-Event-ID": str(last)})
+    again = get(here, f"/operations/{operation.number}/events", {"Last-Event-ID": str(last)})
     assert told(again.body) == []
-    part = get(served, f"/operations/{operation.number}/events", {"Last-Event-ID": str(last - 2)})
+    part = get(here, f"/operations/{operation.number}/events", {"Last-Event-ID": str(last - 2)})
     assert [e["k"] for e in told(part.body)] == ["over", "end"]
 
 
-def test_a_log_of_many_pages_comes_whole(served: Served, store: Store):
+def test_a_log_of_many_pages_comes_whole(here: Served, store: Store):
     operation = begun(store)
     for number in range(450):
         store.append(operation.id, f"{number}", Printed("prodweb1", f"line {number}\n"))
     store.end(operation.id, "done", Done("well"))
-    entries = told(get(served, f"/operations/{operation.number}/events").body)
+    entries = told(get(here, f"/operations/{operation.number}/events").body)
     assert [e["t"] for e in entries if e["k"] == "out"] == [f"line {n}\n" for n in range(450)]
 
 
-def test_the_log_as_text(served: Served, store: Store):
+def test_the_log_as_text(here: Served, store: Store):
     operation = begun(store)
     store.append(operation.id, "o", Output("prodweb1", "restart", "one\ntwo", ok=False))
     store.append(operation.id, "r", Printed("prodmanager1", "printed\n"))
     store.end(operation.id, "done", Done("prod runs abc"))
-    answer = get(served, f"/operations/{operation.number}/log.txt")
+    answer = get(here, f"/operations/{operation.number}/log.txt")
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert f'filename="packlead-{operation.number}.log"' in answer.headers["Content-Disposition"]
     rows = [row[10:] if row[2:3] == ":" else row for row in answer.body.splitlines()]
@@ -293,7 +321,7 @@ def test_without_slack_the_pages_are_served_all_the_same(config: Config, store: 
     from bot.dispatcher import Dispatcher
     from bot.fronts import serving
 
-    alone = config.model_copy(update={"slack": None})
+    alone = config.model_copy(update={"slack": None, "url": ""})
     seen: list[int] = []
 
     async def main() -> None:
