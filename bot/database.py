@@ -80,14 +80,16 @@ class Database:
         return c.execute(self._inserts[table.name, *row], dict(row)).scalar()
 
 
-def heard(url: str) -> dict[str, int]:
-    """Return when a connection to Postgres is given up whose server says nothing any more.
+def heard(url: str) -> dict[str, Any]:
+    """Return how connections to Postgres are made: without statements that stay there, which a
+    pgbouncer would mix up; and when one is given up whose server says nothing any more.
 
-    In libpq's words; what the URL says stands. All are below a worker's lease: the kernel's own are
-    a quarter of an hour and more, in which nobody would beat.
+    The latter in libpq's words; what the URL says stands. All are below a worker's lease: the
+    kernel's own are a quarter of an hour and more, in which nobody would beat.
     """
     told = sa.make_url(url).query
-    return {name: number for name, number in SILENT.items() if name not in told}
+    silent = {name: number for name, number in SILENT.items() if name not in told}
+    return {"prepare_threshold": None, **silent}
 
 
 def connect(url: str, wait: float = WAIT) -> sa.Engine:

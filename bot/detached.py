@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -140,6 +141,13 @@ def attended(environ: Mapping[str, str]) -> bool:
     """
     lease = float(environ.get("PACKLEAD_LEASE") or 0)
     return not lease or supervisor.untouched(Path(environ["PACKLEAD_ALIVE"])) <= lease
+
+
+def forget(folder: Path, before: float) -> None:
+    """Remove the directories of what ended before a moment, in Unix seconds."""
+    for ended in folder.glob("*/code"):
+        if ended.stat().st_mtime < before:
+            shutil.rmtree(ended.parent, ignore_errors=True)
 
 
 def errors(directory: Path, lines: int = 20) -> str:

@@ -26,6 +26,7 @@ from bot.alive import BEAT, TAKEN, TRUST, Badges, home, living
 from bot.as_begun import AsBegun
 from bot.config import Config
 from bot.database import heard
+from bot.detached import forget
 from bot.dispatcher import Dispatcher
 from bot.engine_claims import put_back, take
 from bot.errors import BotError, Cancelled
@@ -48,6 +49,7 @@ log = logging.getLogger(__name__)
 QUEUE = "operations"
 SHARDS = "shards"  # parts of rolls over many hosts; those that wait for them are on the other queue
 LOOKING = 8  # commands that only look, at the same time: a hundred at once must not starve Slack
+DAY, KEPT = 86400.0, 30  # seconds; days for which the files of what has ended are kept
 IDLE = 60.0  # seconds for which nobody is at an operation that is ours until it is taken up again
 _engine: Engine | None = (
     None  # DBOS keeps one instance a process, and workflows are plain functions
@@ -92,7 +94,7 @@ class Engine:
         self._running: set[str] = set()
         self._idle: dict[str, float] = {}  # what is ours and nobody is at, and since when
         self._passed_on: dict[str, float] = {}
-        self._good_until = 0.0
+        self._good_until = self._tidy_at = 0.0
         self._threads: list[threading.Thread] = []
         self._lock = -1
 
@@ -192,7 +194,7 @@ class Engine:
                 dispatcher, adapters = self._begun.of(operation)
             call, speaker = dispatcher.recall(operation)
             if call.heeds_lock:  # a lock that was taken while it waited; later ones let it run
-                steps.run("heed lock", partial(self._heed_lock, operation))
+                steps.run("heed lock", partial(self._heed_lock, operation, call.command.permission))
             job = Job(
                 operation,
                 speaker,
@@ -243,7 +245,9 @@ class Engine:
             put_back(id, [self.me], SHARDS if shard else QUEUE)
             raise Fenced(id)
 
-    def _heed_lock(self, operation: Operation) -> None:
+    def _heed_lock(self, operation: Operation, permission: str) -> None:
+        """Raise Busy or Refused for what was so when it was asked, and is not when it begins."""
+        self.dispatcher.heed_rights(operation, permission)
         self.dispatcher.heed_lock(operation.environment, operation.person, operation.front)
 
     def step(self, name: str, body: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -325,6 +329,7 @@ class Engine:
         self._take_over()
         self._take_up()
         self.store.expire()
+        self._make_room()
         metrics.keep(self.store)
         old = self.store.now() - 2 * self.lease
         begun = ("queued", "running")
@@ -337,6 +342,14 @@ class Engine:
             if found.status not in ("PENDING", "ENQUEUED", "DELAYED"):
                 told = Stopped(f"the engine gave it up ({found.status})", "status", "interrupted")
                 self.store.end(found.workflow_id, "failed", told, of=begun)
+
+    def _make_room(self) -> None:
+        """Remove what ended runs have told, long after it was read; the log keeps what it meant."""
+        if time.monotonic() < self._tidy_at:
+            return
+        self._tidy_at = time.monotonic() + DAY
+        for name in ("runs", "remote"):
+            forget(self.data / name, time.time() - KEPT * DAY)
 
     def _take_back(self) -> None:
         """Go on with what an ended worker of this data folder has left: its playbooks are here."""

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -203,3 +204,13 @@ def test_what_it_needs_is_made_once_and_by_whoever_starts_it(tmp_path: Path):
     assert detached.wait(run, lambda *_: None) == 0
     assert not detached.start(run, ["true"], {}, before=other)
     assert made == ["mine"]
+
+
+def test_what_ended_long_ago_is_forgotten(tmp_path: Path):
+    for name, age in (("1-1.1", 40), ("2-1.1", 20), ("3-1.1", 0)):
+        (tmp_path / name).mkdir()
+        if age:
+            (tmp_path / name / "code").touch()
+            os.utime(tmp_path / name / "code", times=(time.time() - age * 86400,) * 2)
+    detached.forget(tmp_path, time.time() - 30 * 86400)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2-1.1", "3-1.1"]
