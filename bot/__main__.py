@@ -30,7 +30,7 @@ from bot.argv import command_line
 from bot.command import find
 from bot.database import WAIT
 from bot.dispatcher import Dispatcher
-from bot.errors import BotError
+from bot.errors import BotError, Misconfigured
 from bot.house import House
 from bot.store import Store
 
@@ -91,7 +91,7 @@ def shell(house: House, arguments: argparse.Namespace) -> int:
 
 def check(house: House, arguments: argparse.Namespace) -> int:
     """Say all that would stop a start, of everything or of one part."""
-    from bot import alive, checks
+    from bot import alive, checks, schema
     from bot.adapters.aws.fleet import Aws
     from bot.adapters.git import Git
     from bot.fronts import serving, slack_check
@@ -102,7 +102,15 @@ def check(house: House, arguments: argparse.Namespace) -> int:
     git = Git(config.app.repository, house.data / "repository.git", seconds=20)
 
     def database() -> str:
-        house.store().close()
+        store = house.store()
+        try:
+            if part in ("", "worker") and not schema.may_have_another(store.engine):
+                raise Misconfigured(
+                    "the engine wants a schema of its own there, dbos, and may not create it",
+                    "grant CREATE on the database to its role, easiest its owner",
+                )
+        finally:
+            store.close()
         return masking.mask(house.url) if "@" not in house.url else "it opens"
 
     def environment(name: str) -> str:

@@ -152,6 +152,19 @@ def upgrade(engine: sa.Engine, reading: sa.Engine) -> None:
         command.upgrade(config, "head")
 
 
+def may_have_another(engine: sa.Engine) -> bool:
+    """Tell whether the engine has its schema, or may make it; a SQLite file has no such thing."""
+    if engine.dialect.name != "postgresql":
+        return True
+    asked = sa.text(
+        "select case when to_regnamespace('dbos') is null"
+        " then has_database_privilege(current_database(), 'CREATE')"
+        " else has_schema_privilege('dbos', 'CREATE') end"
+    )
+    with engine.begin() as connection:
+        return bool(connection.execute(asked).scalar())
+
+
 def _revision(engine: sa.Engine) -> str:
     with engine.begin() as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
