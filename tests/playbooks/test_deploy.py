@@ -240,14 +240,17 @@ def test_a_cancelled_deploy_leaves_nothing_running_and_is_mended(world: World):
 @pytest.mark.parametrize("playbook", ["restart.yml", "deploy.yml"])
 def test_who_is_out_of_the_balancer_goes_first(world: World, playbook: str):
     """Otherwise prodweb1 would leave it while prodweb2 is ill, and nobody would serve."""
-    commit = world.serving()["prodweb2"]
+    before = world.serving()
+    commit = before["prodweb2"]
     world.lab.fleet.out("prod", "prodweb2")
     with Load(world.lab.balancers["prod"], rate=20) as load:
         outcome = world.play(playbook, commit, world.hosts("web"))
     assert outcome.ok, outcome
     assert not load.wrong, load.failures
     assert [report.host for report in world.told(HostReport)] == ["prodweb2", "prodweb1"]
-    world.well(commit)
+    wanted = before if playbook == "restart.yml" else dict.fromkeys(before, commit)
+    assert world.serving() == wanted
+    assert set(world.lab.fleet.health("prod").values()) == {"healthy"}
 
 
 def test_an_older_run_is_refused_by_the_hosts(world: World):
