@@ -168,7 +168,7 @@ class Asked:
     @property
     def card(self) -> Message:
         """Its card: one message, in a channel or in the thread in which it was asked."""
-        found = self._cards()
+        found = self.cards()
         assert len(found) == 1, f"#{self.number} has {len(found)} cards"
         return found[0]
 
@@ -183,7 +183,7 @@ class Asked:
         """Wait until its card shows all of these."""
 
         def shown() -> str:
-            return "\n".join(card.wording for card in self._cards())
+            return "\n".join(card.wording for card in self.cards())
 
         def seen() -> bool:
             return bool(shown()) and all(text in shown() for text in texts)
@@ -195,7 +195,7 @@ class Asked:
         """Wait until its thread shows all of these, in this order; return the whole thread."""
 
         def thread() -> str:
-            return "\n".join(message.wording for message in self.thread) if self._cards() else ""
+            return "\n".join(message.wording for message in self.thread) if self.cards() else ""
 
         def seen() -> str:
             at, said = 0, thread()
@@ -224,7 +224,8 @@ class Asked:
         """How each step of it ended."""
         return {e.step: e.state for e in self.events if isinstance(e, StepEnded)}
 
-    def _cards(self) -> list[Message]:
+    def cards(self) -> list[Message]:
+        """Its card, as often as Slack has it: where an answer was lost, it is said again."""
         mark = re.compile(rf"·  #{self.number}(  ·|$)", re.MULTILINE)
         slack, found = self.world.lab.slack, []
         for channel in CHANNELS:

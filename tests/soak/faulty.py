@@ -106,7 +106,7 @@ class Day:
 
     def _is_told(self, asked: Asked) -> None:
         """One card that says the end; more only as a marked repeat of a post that may be lost."""
-        cards = asked._cards()
+        cards = asked.cards()
         state = STATES[asked.operation.state]
         private = asked.said.startswith(("/packlead status", "/image", "/prune"))
         if not private and not [c for c in cards if state in c.wording]:
