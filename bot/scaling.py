@@ -30,9 +30,9 @@ def grow(
     if environment.balancers.get(type):
         job.aws.balancer(environment.name, type)
     image = newest(job.aws.images(environment.name), master)
-    running = tuple(i for i in fleet.of(type) if i.state == "running")
-    live = live_commit(job.hosts.live(running))
-    places = spread(names, [i.subnet for i in running], master.subnet)
+    present = tuple(i for i in fleet.of(type) if i.state == "running")
+    live = live_commit(job.hosts.live(present))
+    places = spread(names, [i.subnet for i in present], master.subnet)
     yield Planned(
         f"{environment.name}: {len(fleet.of(type))} {type} now, {len(names)} more: {listed(names)}",
         (
@@ -60,7 +60,7 @@ def grow(
     launched = job.aws.launch(master, image.id, names, job.operation.id, places)
     troubles = [f"{x.name}: {x.trouble}" for x in launched if x.instance is None]
     made = tuple(x.instance for x in launched if x.instance is not None)
-    running = ()
+    running: tuple[Instance, ...] = ()
     try:
         running = job.aws.wait_running(tuple(i.id for i in made))
     except BotError as error:

@@ -45,7 +45,7 @@ class Git:
         }
         # A whole commit is that commit, whatever somebody has given its name to.
         found = {} if WHOLE.fullmatch(ref) else self._remote(*names)
-        commit = self._commit(ref) if HEX.fullmatch(ref) else ""
+        commit = self._whole(ref) if HEX.fullmatch(ref) else ""
         for name, kind in names.items():
             if name in found:
                 if commit and commit != found[name]:
@@ -63,7 +63,7 @@ class Git:
             did_you_mean(ref, known) or f"it has {', '.join(sorted(known)[:10])}",
         )
 
-    def _commit(self, short: str) -> str:
+    def _whole(self, short: str) -> str:
         """Return the whole commit that begins so; nothing where there is none, or several."""
         self._fetch()
         # By objects and not by names: a ref that is called so would be taken for it.

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, quote
 from aiohttp import web
 
 from bot.config import Config
-from bot.fronts.pushes import Pushes, read
+from bot.fronts.pushes import Pushes, read, stand_in
 from bot.people import Who
 
 log = logging.getLogger(__name__)
@@ -94,8 +94,7 @@ class GitHub:
             known = id if person.github.isdecimal() else login
             if person.github and person.github.lower() == known.lower():
                 return Who("github", id, name=name)
-        service = self.config.github.service if self.config.github else ""
-        return Who("github", id, name=service, stand_in=True)  # no login, for the same reason
+        return stand_in(self.config, id)  # no login, for the same reason
 
     def _signed(self, body: bytes, signature: str) -> bool:
         digest = hmac.new(self._secret, body, hashlib.sha256).hexdigest()

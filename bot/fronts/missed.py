@@ -13,9 +13,8 @@ from collections.abc import Callable
 
 from bot.config import Config
 from bot.errors import BotError
-from bot.fronts.pushes import KIND, Pushes, known
+from bot.fronts.pushes import KIND, Pushes, known, stand_in
 from bot.masking import mask
-from bot.people import Who
 from bot.store import Store
 
 log = logging.getLogger(__name__)
@@ -47,21 +46,17 @@ class Missed:
         for environment in wanting:
             name, branch = environment.name, environment.auto
             head, note = heads[branch], self.store.note(KIND, name)
-            if note.get("head") == head and note.get("branch") == branch:
+            if note.get("branch") != branch:
+                note = {}  # what is there when we look for the first time is no news
+            if note.get("head") == head:
                 continue
-            if note.get("branch") == branch and note.get("seen") == head:
-                service = self.config.github.service if self.config.github else ""
-                id, who = (
-                    f"push:{name}:missed:{head}",
-                    Who("github", "", name=service, stand_in=True),
-                )
+            if note.get("seen") == head:
+                id, who = f"push:{name}:missed:{head}", stand_in(self.config)
                 if self.pushes.ask_now(id, name, branch, who, "somebody") is None:
                     continue  # the database is away
                 log.warning("no webhook told of %s at %s", branch, head[:7])
                 note = {}
-            # What is there when we look for the first time is no news.
-            before = note.get("head") if note.get("branch") == branch else head
-            self.store.keep_note(KIND, name, known(branch, before or head, head))
+            self.store.keep_note(KIND, name, known(branch, note.get("head", head), head))
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -61,10 +61,10 @@ class Pushes:
 
     def ask_now(self, id: str, environment: str, ref: str, who: Who, by: str) -> Reply | None:
         """Ask on this thread; what is refused is told in the environment's channel."""
-        channel = self.config.environments[environment].channel
+        wanted = self.config.environments[environment]
         person = self.config.people.get(who.name)
-        audience = public(channel, person.slack if person else "")
-        if who.stand_in and self.config.environments[environment].approval == "approve":
+        audience = public(wanted.channel, person.slack if person else "")
+        if who.stand_in and wanted.approval == "approve":
             reply = Reply(f"{UNKNOWN}\n{ADD}", ok=False)
         else:
             reply = self.dispatcher.ask(Request(id, f"deploy {environment} {ref}", who, audience))
@@ -87,6 +87,12 @@ class Pushes:
 def known(branch: str, head: str, seen: str = "") -> dict[str, str]:
     """Return the note of an environment: the head that was told of, and perhaps a later one."""
     return {"branch": branch, "head": head, "seen": seen or head}
+
+
+def stand_in(config: Config, id: str = "") -> Who:
+    """Return who the push of somebody unknown counts as: the service person, or nobody."""
+    service = config.github.service if config.github else ""
+    return Who("github", id, name=service, stand_in=True)
 
 
 async def read(request: web.Request, longest: int = LONGEST) -> bytes | None:

@@ -175,8 +175,11 @@ class Asked:
     @property
     def thread(self) -> list[Message]:
         """What the bot has said below its card, or beside it where that is in a thread."""
-        card, slack = self.card, self.world.lab.slack
-        root = slack.message(card.channel, card.thread_ts or card.ts)
+        return self.below(self.card)
+
+    def below(self, card: Message) -> list[Message]:
+        """The same of one card, where there may be several."""
+        root = self.world.lab.slack.message(card.channel, card.thread_ts or card.ts)
         return [m for m in root.replies if m.user == BOT and m.ts > card.ts]
 
     def has_card(self, *texts: str) -> Message:

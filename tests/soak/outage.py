@@ -139,10 +139,8 @@ class Outage:
         if len([c for c in cards if SAID_AGAIN not in c.wording]) > 1 or not cards:
             yield f"#{asked.number} has {len(cards)} cards"
             return
-        root, slack = cards[-1], self.world.lab.slack  # one whose answer was lost stays as it was
-        above = slack.message(root.channel, root.thread_ts or root.ts)
-        replies = [m for m in above.replies if m.user == BOT and m.ts > root.ts]
-        card = root.wording
+        last = cards[-1]  # one whose answer was lost stays as it was
+        card, replies = last.wording, asked.below(last)
         end = words.say(asked.events[-1])
         if "done" not in card or end[:ENOUGH] not in card:
             yield f"the card of #{asked.number} does not say {end!r}: {card!r}"
