@@ -61,7 +61,7 @@ class Proxy:
         self.images = Images(backend)
         self.launches = Launches(backend, self.images)
         self.targets = targets = TargetHealth(backend, truth)
-        classic = InstanceHealth(backend, truth)
+        self.classic = classic = InstanceHealth(backend, truth)
         self.overlays: dict[tuple[str, str], Overlay] = {
             ("ec2", "RunInstances"): self.launches.run,
             ("ec2", "TerminateInstances"): targets.terminate,

@@ -165,11 +165,13 @@ class Aws(Part):
         self._here.images.delay = seconds
 
     def calm(self) -> None:
-        """Forget the log and all faults, and be as at the start."""
+        """Forget the log and all faults, and be as at the start; who has joined is taken in."""
         self.log.clear()
         self.faults.clear()
         self.fail_images(0)
         self.leave_snapshots(0)
+        self._here.targets.joined.clear()
+        self._here.classic.joined.clear()
         self.capacity, self.consistency, self.image_delay = None, 0.0, IMAGE_DELAY
 
     def fail_images(self, times: int = 1) -> None:
