@@ -63,7 +63,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 def leave(host: dict[str, Any]) -> dict[str, Any]:
     """Return when the host's balancer has been seen to send it nothing new."""
     aws, balancer = found(host)
-    begun = time.time()
+    begun = time.monotonic()
     aws.leave(balancer, host["instance_id"], host["inventory_hostname"])
     aws.wait_drained(
         balancer,
@@ -73,7 +73,7 @@ def leave(host: dict[str, Any]) -> dict[str, Any]:
         poll=0.1,
         host=host["inventory_hostname"],
     )
-    took = time.time() - begun
+    took = time.monotonic() - begun
     return {
         "changed": True,
         "since": begun,
@@ -91,7 +91,7 @@ def refuse_to_roll_on(host: dict[str, Any]) -> None:
 def join(host: dict[str, Any], say: str, well: Any, since: Any) -> dict[str, Any]:
     """Return when the host's balancer sends to it again and finds it healthy."""
     aws, balancer = found(host)
-    begun = time.time()
+    begun = time.monotonic()
     aws.join(balancer, host["instance_id"], host["inventory_hostname"])
     aws.wait_healthy(
         balancer,
@@ -100,7 +100,7 @@ def join(host: dict[str, Any], say: str, well: Any, since: Any) -> dict[str, Any
         poll=0.1,
         host=host["inventory_hostname"],
     )
-    now = time.time()
+    now = time.monotonic()
     away = f"; it was out of {balancer.name} for {now - float(since):.1f} s" if since else ""
     return {
         "changed": True,

@@ -212,7 +212,7 @@ class Steps:
         if begun and self.a.get("hard"):  # out of the balancer, and never well with what it has
             self.services.kill()
         output = self.services.restart()
-        host.remember(environment={"key": name, "phase": "restarted", "at": time.time()})
+        host.remember(environment={"key": name, "phase": "restarted", "at": time.monotonic()})
         output += self.services.well(host.current(), self.a["timeout"])
         host.remember(environment=None)
         return {"changed": True, "said": said, "output": output}
@@ -265,7 +265,7 @@ class Steps:
         host.remember(switch=dict(note, phase="begun"))
         link(f"releases/{to}", host.root / "current")
         output = self.services.restart()
-        now = time.time()
+        now = time.monotonic()
         host.remember(switch=dict(note, phase="restarted", at=now))
         return {"changed": True, "well": False, "said": "", "output": output or "no services"}
 
@@ -318,13 +318,13 @@ class Host:
         self._become_owner()
         self.root.mkdir(parents=True, exist_ok=True)
         self.lock = os.open(str(self.root / ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
-        begun, patience = time.time(), float(self.a.get("patience") or 120)
+        begun, patience = time.monotonic(), float(self.a.get("patience") or 120)
         while True:
             try:
                 fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                waited = time.time() - begun
+                waited = time.monotonic() - begun
             self._refuse_late()
             ends = self.a["step"] == "mend" or self.a.get("back")
             if ends and waited > 1:  # what nobody waits for any more
@@ -413,14 +413,14 @@ class Host:
 
     def _waited(self, child, timeout, stoppable):
         """Wait for a program; return why it was ended, where it was."""
-        end = time.time() + timeout
+        end = time.monotonic() + timeout
         while True:
             try:
                 child.wait(0.05)
                 return ""
             except subprocess.TimeoutExpired:
                 pass
-            late = time.time() > end
+            late = time.monotonic() > end
             if late or (stoppable and not somebody_listens()):
                 end_tree(child)
                 return f"did not end within {timeout:.0f} s" if late else "was stopped"
@@ -541,8 +541,8 @@ class Services:
             return
         pids = [int(pid) for _, pid in self.states() if pid]
         stop = self.host.begin([*shlex.split(self.a["supervisorctl"]), "stop", *self.all])
-        end = time.time() + 5
-        while time.time() < end and stop.poll() is None:
+        end = time.monotonic() + 5
+        while time.monotonic() < end and stop.poll() is None:
             if any(state == "STOPPING" for state, _ in self.states()):
                 break
         for pid in pids:
@@ -577,11 +577,11 @@ class Services:
         if not self.a.get("health"):
             return self._stay_up()
         commit, name = self.host.must_have(release), self.a["host"]
-        begun = looked = time.time()
+        begun = looked = time.monotonic()
         while True:
-            left = begun + float(timeout) - time.time()
+            left = begun + float(timeout) - time.monotonic()
             trouble, body = self._asked(commit, min(5.0, max(0.2, left)))
-            now = time.time()
+            now = time.monotonic()
             if not trouble:
                 return f"answers with {commit[:7]} after {now - begun:.1f} s"
             over = left <= 0 or not somebody_listens()
@@ -628,7 +628,7 @@ class Services:
         before, state = self.states(), self.host.state()
         begun = [state.get(what) or {} for what in ("switch", "environment")]
         restarted = max(one.get("at", 0) for one in begun)
-        time.sleep(max(0.5, min(2, restarted + 2 - time.time())))
+        time.sleep(max(0.5, min(2, restarted + 2 - time.monotonic())))
         after, name = self.states(), self.a["host"]
         for state, _ in before + after:
             if state not in UP:

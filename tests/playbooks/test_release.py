@@ -26,7 +26,7 @@ class Host:
     """One host, as Ansible would drive it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.root = folder, folder / "app"
+        self.folder, self.root, self.before = folder, folder / "app", ""
         self.repository = folder / "repository"
         self.git("init", "-q", "-b", "master", str(self.repository))
         self.given: dict[str, Any] = {
@@ -53,7 +53,7 @@ class Host:
     def script(self, step: str, **more: Any) -> list[str]:
         text = MODULE.read_text().replace(TOKEN, json.dumps({**self.given, "step": step, **more}))
         file = self.folder / f"{step}.py"
-        file.write_text(text)
+        file.write_text(self.before + text)
         return [sys.executable, str(file)]
 
     def take(self, step: str, **more: Any) -> dict[str, Any]:
@@ -324,6 +324,23 @@ def test_only_one_at_a_time_and_mend_ends_what_nobody_waits_for(host: Host):
     assert host.take("mend")["said"] == "has no release yet"
     assert running.wait(PATIENCE) == -15
     running.stdout.close()
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_set_ends_nothing(host: Host, hours: int):
+    """By the program, in the middle of it, as time synchronisation does it."""
+    said = host.folder / "set"
+    host.before = f"""import os, time
+now = time.time
+time.time = lambda: now() + {hours * 3600} * os.path.exists({str(said)!r})
+"""
+    code = f"import pathlib, time; pathlib.Path({str(said)!r}).touch(); time.sleep(0.5); print(7)"
+    name = host.release(host.commit(migrate__py=code), 1)
+    venv = host.root / "virtualenvs" / "k" / "bin"
+    venv.mkdir(parents=True)
+    (venv / "python").symlink_to(sys.executable)
+    told = host.take("run", release=name, argv=["migrate.py"])
+    assert told.get("output") == "7", told
 
 
 def test_a_step_ends_when_nobody_listens_any_more(host: Host):
