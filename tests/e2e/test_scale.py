@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.e2e.people import Person
 from tests.e2e.world import World
+from tests.lab import invariants
 from tests.lab.copies import differences
 from tests.lab.invariants import inventory
 from tests.lab.load import Load
@@ -59,6 +60,23 @@ def test_stopped_while_they_are_launched_they_are_taken_away_again(world: World,
     up.has_said("taking away again: prodweb3 and prodweb4")
     until(lambda: inventory(world.lab).instances == before, "nothing of it is left")
     assert not [*world.hosts.wrong()]
+
+
+def test_one_that_does_not_get_well_goes_and_the_other_stays(world: World, ada: Person):
+    if not inventory(world.lab).images:
+        ada.says("/image prod web").ends("done")
+    live, before = world.hosts.commit("prodweb1"), inventory(world.lab)
+    up = ada.says("/scale prod web 4")
+    up.does("prepare")
+    current = world.lab.machines.host("prodweb4").srv / "app/current"
+    current.unlink()
+    current.mkdir()  # no release can be made current there
+    up.ends("failed").has_card("1 of 2 new instances joined; prodweb4")
+    up.has_said("taking away again: prodweb4")
+    up.has_said("what came stays, the others were taken away")
+    assert not [*invariants.fleet(world.lab, "prod", "web", 3, live)]
+    assert not [*invariants.strays(world.lab, before, [up.operation.id])]
+    ada.says("/scale prod web 2").ends("done")
 
 
 def test_what_cannot_be_scaled_is_answered_and_changes_nothing(world: World, ada: Person):
