@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-LIVE = ("waiting", "queued", "running")
+WAITS = ("waiting", "queued")
+LIVE = (*WAITS, "running")
 PUSHES = ("github", "deploys")  # fronts where no person waits for an answer; the newest counts
 
 

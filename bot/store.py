@@ -8,7 +8,7 @@ transaction.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -30,7 +30,7 @@ from bot.events import (
 )
 from bot.locks import Lock, Locks
 from bot.notes import Notes
-from bot.operations import LIVE, PUSHES, Operation, read_operation
+from bot.operations import LIVE, PUSHES, WAITS, Operation, read_operation
 from bot.releases import Release, Releases
 from bot.schema import events, operations
 from bot.sealed import Sealed
@@ -100,6 +100,8 @@ class Store(Notes):
                 "audience_kind": (audience or {}).get("kind", ""), "exclusive": exclusive,
                 "parent": parent, "state": "queued", "created": self.now(),
             }  # fmt: skip
+            if takes_over:
+                self._held(c, _deploys(environment))
             made = self._insert(c, row)
             if made and value is not None:
                 self.sealed.put(c, id, value)
@@ -135,12 +137,15 @@ class Store(Notes):
                 "started": None, "finished": None, "approval": token, "approved_by": by,
             }  # fmt: skip
             del row["number"]
+            if takes_over:
+                self._held(c, _deploys(asked.environment))
             made = self._insert(c, row)
             if made:
                 self.sealed.move(c, asked.id, made.id)
                 if takes_over:
                     self._take_over(c, made)
                 self._append(c, asked.id, "end", Done(f"{by} said yes: it is #{made.number} now"))
+                self.audit.add(c, "ended", asked.id, {"state": "done", "by": by})
             return made
 
         return self.transact(work)
@@ -226,10 +231,7 @@ class Store(Notes):
         def work(c: sa.Connection) -> None:
             if holder and not self.turns.holds(c, id, holder):
                 return
-            if self._move(c, id, of, state=state, finished=self.now()):
-                self._append(c, id, "end", event)
-                self.audit.add(c, "ended", id, {"state": state})
-                self.sealed.drop(c, id)
+            self._close(c, id, of, state, event)
 
         self.transact(work)
 
@@ -248,14 +250,10 @@ class Store(Notes):
                 & (operations.c.environment == newer.environment)
                 & (operations.c.number < newer.number)
             )
-            query = sa.select(operations.c.id).where(older, operations.c.state.in_(LIVE))
-            for row in c.execute(query).all():
-                if self._move(
-                    c, row.id, ("waiting", "queued"), state="cancelled",
-                    cancelled_by=f"#{newer.number}", finished=self.now(),
-                ):  # fmt: skip
-                    told = WasCancelled("a newer push", f"superseded by #{newer.number}")
-                    self._append(c, row.id, "end", told)
+            query = sa.select(operations.c.id).where(older, operations.c.state.in_(WAITS))
+            told = WasCancelled("a newer push", f"superseded by #{newer.number}")
+            for row in self._held(c, query):
+                self._close(c, row.id, WAITS, "cancelled", told, f"#{newer.number}")
 
         self.transact(work)
 
@@ -282,13 +280,28 @@ class Store(Notes):
 
     # -- below -----------------------------------------------------------------------------------
 
+    def _close(
+        self, c: sa.Connection, id: str, of: Iterable[str], state: str, event: Event, by: str = ""
+    ) -> bool:
+        """Close an operation that is in one of these states; False where it is in none."""
+        told = {"cancelled_by": by} if by else {}
+        if not self._move(c, id, of, state=state, finished=self.now(), **told):
+            return False
+        self._append(c, id, "end", event)
+        self.audit.add(c, "ended", id, {"state": state} | ({"by": by} if by else {}))
+        self.sealed.drop(c, id)
+        return True
+
+    def _held(self, c: sa.Connection, query: sa.Select[Any]) -> Sequence[Any]:
+        """Return operations that stay as they are for the rest of a transaction.
+
+        Asked for before the audit is: who has the one and waits for the other stands in the way of
+        who has the other.
+        """
+        return c.execute(query.order_by(operations.c.number).with_for_update()).all()
+
     def _cancel(self, c: sa.Connection, id: str, by: str, where: str) -> str:
-        if self._move(
-            c, id, ("waiting", "queued"), state="cancelled", cancelled_by=by, finished=self.now()
-        ):
-            self._append(c, id, "end", WasCancelled(by, where))
-            self.sealed.drop(c, id)
-            self.audit.add(c, "ended", id, {"state": "cancelled", "by": by})
+        if self._close(c, id, WAITS, "cancelled", WasCancelled(by, where), by):
             return "cancelled"
         if self._move(c, id, ("running",), cancelled_by=by):
             self._append(c, id, "cancel", Note(f"{by} asks to stop"))
@@ -298,10 +311,8 @@ class Store(Notes):
     def _take_over(self, c: sa.Connection, newer: Operation) -> None:
         """Cancel the deploys before an operation, in the transaction that records it: whoever
         reads of the one reads of the other, whatever ends in between."""
-        deploys = (operations.c.command == "deploy") & operations.c.exclusive
-        deploys &= operations.c.environment == newer.environment
-        deploys &= (operations.c.number < newer.number) & operations.c.state.in_(LIVE)
-        for row in c.execute(sa.select(operations.c.id).where(deploys)).all():
+        before = _deploys(newer.environment).where(operations.c.number < newer.number)
+        for row in c.execute(before).all():
             self._cancel(c, row.id, newer.person, f"#{newer.number} takes over")
 
     def _insert(self, c: sa.Connection, row: dict[str, Any]) -> Operation | None:
@@ -345,6 +356,13 @@ class Store(Notes):
         query = query.order_by(events.c.number).limit(limit)
         rows = self.look(lambda c: c.execute(query).all())
         return [Entry(r.number, r.operation, r.key, r.at, decode(r.kind, r.data)) for r in rows]
+
+
+def _deploys(environment: str) -> sa.Select[Any]:
+    """Ask for the deploys of an environment that have not ended."""
+    deploys = (operations.c.command == "deploy") & operations.c.exclusive
+    deploys &= operations.c.environment == environment
+    return sa.select(operations.c.id).where(deploys, operations.c.state.in_(LIVE))
 
 
 def _by_id(id: str) -> sa.Select[Any]:
