@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bot.database import Database
+from bot.errors import Failed
 from bot.schema import audit, audit_head, operations
 
 EFFECTS = frozenset(
@@ -45,6 +47,17 @@ class Row:
         return json.dumps(vars(self), sort_keys=True, ensure_ascii=False)
 
 
+class Unaudited(Failed):
+    """The database is there, and its audit takes no row: what was to be told is not done."""
+
+    def __init__(self, error: SQLAlchemyError) -> None:
+        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+        super().__init__(
+            f"the audit cannot be written: {cause}",
+            "nothing is done without it: have the database mended, then say it again",
+        )
+
+
 class Audit:
     """The audit of one database."""
 
@@ -52,7 +65,19 @@ class Audit:
         self._db, self._key = database, key
 
     def add(self, c: sa.Connection, kind: str, operation: str, data: Mapping[str, Any]) -> None:
-        """Write a row, within the transaction of what it tells."""
+        """Write a row, within the transaction of what it tells; raises Unaudited, which ends it."""
+        try:
+            self._add(c, kind, operation, data)
+        except OperationalError:  # the database is away: whoever has patience tries again
+            raise
+        except SQLAlchemyError as error:
+            raise Unaudited(error) from error
+
+    def write(self, kind: str, operation: str, data: Mapping[str, Any]) -> None:
+        """Write a row of its own; raises what the database raises, and Unaudited."""
+        self._db.transact(lambda c: self.add(c, kind, operation, data))
+
+    def _add(self, c: sa.Connection, kind: str, operation: str, data: Mapping[str, Any]) -> None:
         if not self._db.alone:
             c.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
         head = c.execute(sa.select(audit_head)).first()
@@ -65,10 +90,6 @@ class Audit:
             c.execute(audit_head.update().values(values))
         else:
             c.execute(audit_head.insert().values({"id": 1, **values}))
-
-    def write(self, kind: str, operation: str, data: Mapping[str, Any]) -> None:
-        """Write a row of its own; raises what the database raises."""
-        self._db.transact(lambda c: self.add(c, kind, operation, data))
 
     def rows(self) -> Iterator[Row]:
         """Return all of it, oldest first."""

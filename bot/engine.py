@@ -221,9 +221,9 @@ class Engine:
         )
         # Plain idempotent SQL and no step: it must work even where a replay went wrong.
         if isinstance(last, Question):
-            self.store.ask(id, last, begun.holder)
+            steps.write(partial(self.store.ask, id, last, begun.holder))
             return "waiting"
-        self.store.end(id, state, last, begun.holder)
+        steps.write(partial(self.store.end, id, state, last, begun.holder))
         return state
 
     def _acts(self, operation: Operation) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bot.audit import Unaudited
 from bot.errors import BotError, Busy, Cancelled, Failed, Misunderstood, Refused
+from bot.events import Note
 
 if TYPE_CHECKING:
     from bot.engine import Engine
 
+log = logging.getLogger(__name__)
 GOES_ON = ("running", "ended")
 ERRORS: dict[str, type[BotError]] = {
     e.__name__: e for e in (Misunderstood, Refused, Busy, Failed, BotError)
@@ -61,6 +65,18 @@ class Remembered:
         """Return nothing, unless this worker must let go."""
         self.engine.owns(self.id)
         return ""
+
+    def write(self, end: Callable[[], None]) -> None:
+        """Write how it has ended; while the audit takes nothing it stays open, and says so."""
+        while True:
+            try:
+                return end()
+            except Unaudited as error:
+                log.exception("the end of %s", self.id)
+                told = Note(f"{error.text}; until it can, this stays")
+                self.engine.store.append(self.id, "unaudited", told)
+            self.engine.owns(self.id)
+            self.engine.stopping.wait(self.engine.lease / 3)
 
     def take(self, place: str, look: Callable[[str], str], whole: str = "") -> tuple[int, bool]:
         """Return the turn of a play, and whether what another one left of it is to be mended first.
