@@ -166,10 +166,18 @@ def manifest(house: House, arguments: argparse.Namespace) -> int:
 def audit(house: House, arguments: argparse.Namespace) -> int:
     """Check the audit, or print it as lines of JSON."""
     kept = house.store().audit
-    lines = kept.verify() if arguments.what == "verify" else (row.text() for row in kept.rows())
-    for line in lines:
+    if arguments.what == "export":
+        for row in kept.rows(arguments.after):
+            print(row.text())
+        return 0
+    wrong, seen = kept.verify(arguments.after), kept.witness.seen()
+    for line in wrong:
         print(line)
-    return 1 if lines and arguments.what == "verify" else 0
+    if seen:
+        print(f"this machine has written up to row {seen.number}: {kept.witness.file}")
+    else:
+        print("this machine has written none: whether the newest rows are gone is seen elsewhere")
+    return 1 if wrong else 0
 
 
 def token(house: House, arguments: argparse.Namespace) -> int:

@@ -30,6 +30,7 @@ def command_line(doc: str) -> argparse.ArgumentParser:
     signed.add_argument("--for", dest="for_", default="10m", help="how long it is good, 10m")
     kept = verbs.add_parser("audit")
     kept.add_argument("what", choices=("verify", "export"))
+    kept.add_argument("--after", type=int, default=0, help="leave out the rows up to this number")
     counted = verbs.add_parser("number-from")
     counted.add_argument("first", type=int)
     made = verbs.add_parser("manifest")

@@ -23,6 +23,7 @@ SILENT = {  # seconds, the last in milliseconds
 }  # fmt: skip
 DEMOTED = "25006"  # says who was the first server, and takes no writes any more
 WAIT = 5.0  # seconds for another writer of a SQLite file
+AFTER = "packlead_after"  # in a connection's `info`: what is done once its transaction is committed
 FULL = "database or disk is full"
 
 
@@ -63,7 +64,12 @@ class Database:
         while True:
             try:
                 with engine.begin() as connection:
-                    return work(connection)
+                    connection.info.pop(AFTER, None)  # of one that was rolled back
+                    answer = work(connection)
+                    after = connection.info.pop(AFTER, None)
+                if after:
+                    after()
+                return answer
             except (OperationalError, NoConnection):
                 if time.monotonic() >= give_up:
                     raise

@@ -46,7 +46,7 @@ class House:
     def store(self, patience: float = 0.0, wait: float = WAIT) -> Store:
         try:
             self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return Store(self.url, patience, key=self.key, wait=wait)
+            return Store(self.url, patience, key=self.key, wait=wait, data=self.data)
         except (OSError, SQLAlchemyError) as error:
             cause = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise Misconfigured(

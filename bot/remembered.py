@@ -73,7 +73,7 @@ class Remembered:
                 return end()
             except Unaudited as error:
                 log.exception("the end of %s", self.id)
-                told = Note(f"{error.text}; until it can, this stays")
+                told = Note(f"{error.text}; this stays open until it can")
                 self.engine.store.append(self.id, "unaudited", told)
             self.engine.owns(self.id)
             self.engine.stopping.wait(self.engine.lease / 3)

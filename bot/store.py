@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -35,6 +36,7 @@ from bot.releases import Release, Releases
 from bot.schema import events, operations
 from bot.sealed import Sealed
 from bot.turns import Turns
+from bot.witness import Witness
 
 __all__ = ["Lock", "Operation", "Release", "Store"]
 
@@ -64,9 +66,12 @@ class Store(Notes):
         clock: Callable[[], float] = time.time,
         key: bytes = b"",
         wait: float = WAIT,
+        data: Path | None = None,
     ) -> None:
+        """`data` is the folder in which this machine keeps what it has written to the audit."""
         super().__init__(url, patience, clock, wait)
-        self.locks, self.releases, self.audit = Locks(self), Releases(self), Audit(self, key)
+        self.locks, self.releases = Locks(self), Releases(self)
+        self.audit = Audit(self, key, Witness(data))
         self.sealed, self.turns = Sealed(self, key), Turns(self)
         self.key = key
 

@@ -148,7 +148,7 @@ def test_no_effect_of_what_was_accepted_is_begun(bot: Bot, store: Store):
     assert (late.ok, late.text) == (False, f"{WHY}\n{HINT}")
     for id in ids:
         until(lambda id=id: bot.told(id), lambda id=id: f"{id} says why it stands still")
-        assert bot.told(id) == [Note(f"{WHY}; until it can, this stays")]
+        assert bot.told(id) == [Note(f"{WHY}; this stays open until it can")]
         assert store.get(id).state == "running", "its environment is not let go in silence"
     assert bot.world.asked == [], "it was not in the audit, and was done"
     bot.says(OPEN[dialect])
