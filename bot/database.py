@@ -21,6 +21,9 @@ SILENT = {  # seconds, the last in milliseconds
     "connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2,
     "tcp_user_timeout": 10_000,
 }  # fmt: skip
+# Seconds for which a server may leave a statement without a word. With `connect_timeout` behind it
+# less than what makes peers take a worker for dead: it finds the next server before.
+SILENCE = 10.0
 DEMOTED = "25006"  # says who was the first server, and takes no writes any more
 WAIT = 5.0  # seconds for another writer of a SQLite file
 AFTER = "packlead_after"  # in a connection's `info`: what is done once its transaction is committed
@@ -31,7 +34,8 @@ class Database:
     """Thread-safe; opens the database and brings its schema up to date.
 
     With `patience`, in seconds, every transaction is tried again until the database is back.
-    `wait` is how long it waits for another writer of a SQLite file.
+    `wait` is how long it waits for another writer of a SQLite file, `silence` for a word of
+    Postgres.
     """
 
     def __init__(
@@ -40,9 +44,10 @@ class Database:
         patience: float = 0.0,
         clock: Callable[[], float] = time.time,
         wait: float = WAIT,
+        silence: float = SILENCE,
     ) -> None:
-        self.url, self.patience, self.now = url, patience, clock
-        self.engine = connect(url, wait)
+        self.url, self.patience, self.now, self.silence = url, patience, clock, silence
+        self.engine = connect(url, wait, silence)
         self._reading = self.engine.execution_options(packlead_reads=True)
         self.alone = url.startswith("sqlite")  # one machine, and one writer at a time
         self._inserts: dict[tuple[str, ...], Any] = {}
@@ -86,7 +91,7 @@ class Database:
         return c.execute(self._inserts[table.name, *row], dict(row)).scalar()
 
 
-def heard(url: str) -> dict[str, Any]:
+def heard(url: str, silence: float = SILENCE) -> dict[str, Any]:
     """Return how connections to Postgres are made: without statements that stay there, which a
     pgbouncer would mix up; and when one is given up whose server says nothing any more.
 
@@ -95,15 +100,15 @@ def heard(url: str) -> dict[str, Any]:
     """
     told = sa.make_url(url).query
     silent = {name: number for name, number in SILENT.items() if name not in told}
-    return {"prepare_threshold": None, **silent}
+    return {"prepare_threshold": None, "silence": silence, **silent}
 
 
-def connect(url: str, wait: float = WAIT) -> sa.Engine:
+def connect(url: str, wait: float = WAIT, silence: float = SILENCE) -> sa.Engine:
     """Open the database of a URL such as sqlite:///packlead.db or postgresql://…"""
     if not url.startswith("sqlite"):
         url = url.replace("postgres://", "postgresql://", 1)
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        return sa.create_engine(url, pool_pre_ping=True, connect_args=heard(url))
+        return sa.create_engine(url, pool_pre_ping=True, connect_args=heard(url, silence))
     engine = sa.create_engine(url, json_serializer=json.dumps)
 
     @sa.event.listens_for(engine, "connect")
@@ -122,6 +127,19 @@ def connect(url: str, wait: float = WAIT) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+@sa.event.listens_for(sa.Engine, "do_connect")
+def _impatient(_dialect: Any, _record: Any, words: Any, more: Any) -> Any:
+    """Make the connections of whoever was given `heard`, which are ours and DBOS's."""
+    if "silence" not in more:
+        return None
+    from bot.impatient import Connection  # where the database is a file nobody loads psycopg
+
+    silence = more.pop("silence")
+    connection = Connection.connect(*words, **more)
+    connection.silence = silence
+    return connection
 
 
 @sa.event.listens_for(sa.Engine, "handle_error")

@@ -147,7 +147,7 @@ class Engine:
         self._take_over()
 
     def _heard(self) -> dict[str, Any]:
-        return {"application_name": "packlead", **heard(self.store.url)}
+        return {"application_name": "packlead", **heard(self.store.url, self.store.silence)}
 
     def stop(self, drain: float = 5.0) -> None:
         """Let go of everything: running playbooks go on without us, and are found again."""

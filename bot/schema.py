@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 NEWEST = "0004"  # the revision of bot/migrations/versions that these tables are
+LONG = 3600.0  # seconds: an index on a large table is made without a word
 
 metadata = sa.MetaData()
 
@@ -147,6 +148,8 @@ def upgrade(engine: sa.Engine, reading: sa.Engine) -> None:
         if (
             engine.dialect.name == "postgresql"
         ):  # two that start at once: one waits, then finds it done
+            connection.detach()
+            connection.connection.dbapi_connection.silence = LONG  # type: ignore[union-attr]
             connection.execute(sa.text("select pg_advisory_xact_lock(7225533)"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from bot.audit import Audit
-from bot.database import WAIT
+from bot.database import SILENCE, WAIT
 from bot.events import (
     Accepted,
     Done,
@@ -66,10 +66,11 @@ class Store(Notes):
         clock: Callable[[], float] = time.time,
         key: bytes = b"",
         wait: float = WAIT,
+        silence: float = SILENCE,
         data: Path | None = None,
     ) -> None:
         """`data` is the folder in which this machine keeps what it has written to the audit."""
-        super().__init__(url, patience, clock, wait)
+        super().__init__(url, patience, clock, wait, silence)
         self.locks, self.releases = Locks(self), Releases(self)
         self.audit = Audit(self, key, Witness(data))
         self.sealed, self.turns = Sealed(self, key), Turns(self)

@@ -8,7 +8,7 @@ import uuid
 import psycopg
 import sqlalchemy as sa
 
-from bot.database import SILENT, heard
+from bot.database import SILENCE, SILENT, heard
 from bot.store import Store
 from tests.lab.postgres import drop, make
 from tests.waiting import until
@@ -38,7 +38,8 @@ def test_a_server_that_was_demoted_is_waited_out_like_one_that_is_away(postgres:
 
 
 def test_what_a_url_says_of_silent_servers_stands():
-    ours = {"prepare_threshold": None}  # a pgbouncer would mix up what is prepared
+    # a pgbouncer would mix up what is prepared
+    ours = {"prepare_threshold": None, "silence": SILENCE}
     assert heard("postgresql://db/packlead") == ours | SILENT
     assert "connect_timeout" not in heard("postgresql://db/packlead?connect_timeout=60")
     assert all(seconds < 15 for name, seconds in SILENT.items() if name != "tcp_user_timeout")

@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -104,8 +104,7 @@ class Postgres:
     def end(self) -> None:
         """End it at once, as `pg_ctl stop -m immediate` does: whoever is connected is cut off."""
         assert self._leash
-        pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGQUIT)
+        os.kill(self._pid, signal.SIGQUIT)
         end = time.monotonic() + 10
         while self._leash.alive and time.monotonic() < end:
             time.sleep(0.02)
@@ -116,6 +115,23 @@ class Postgres:
         self.end()
         time.sleep(away)
         self.start()
+
+    @contextlib.contextmanager
+    def hangs(self, new: bool = True) -> Iterator[None]:
+        """Nothing is answered, and the kernel says that all is well; `new` connections neither."""
+        stopped = [*([self._pid] if new else []), *_children(self._pid)]
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in stopped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    @property
+    def _pid(self) -> int:
+        return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
 
     def _make(self) -> None:
         password = self.folder / "password"
@@ -158,6 +174,11 @@ def _admin(server: str, statement: str) -> None:
     with engine.connect() as connection:
         connection.exec_driver_sql(statement)
     engine.dispose()
+
+
+def _children(pid: int) -> list[int]:
+    told = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(word) for word in told.split()]
 
 
 def _unprivileged() -> Sequence[str]:
