@@ -122,7 +122,7 @@ class Dispatcher:
 
     def tell(self, id: str, environment: str, text: str, front: str, person: str) -> None:
         """Have something said in an environment's channel, once for each id."""
-        said = shlex.quote(normalise(text)[:1000])
+        said = shlex.quote(normalise(text)[:1000].lstrip("-"))  # else it would be a flag
         channel = self.config.environments[environment].channel
         self.store.submit(
             id, line=f"tell {environment} {said}", command="tell", environment=environment,

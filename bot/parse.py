@@ -136,7 +136,8 @@ def split(text: str) -> list[str]:
 
 
 def _quoted(word: str) -> str:
-    return shlex.quote(word) if re.search(r"[\s\"'\\]", word) or not word else word
+    """Return a word so that it is read back as it is: a phone's dash in front of it stays one."""
+    return shlex.quote(word) if re.search(r"[\s\"'\\]|^[—–―−]", word) or not word else word
 
 
 def _sort(words: list[str], command: Command) -> tuple[list[str], dict[str, str | None]]:
