@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from tests.lab.slack.checks import invalid, refuse
+from tests.lab.slack.faults import Fault
 from tests.lab.slack.hub import Hub
 from tests.lab.slack.records import Call, Json, SlackError
 
@@ -40,9 +41,12 @@ async def answer(
     since = time.monotonic()
     try:
         await read()
-        await _misbehave(hub, call)
+        fault = await _misbehave(hub, call)
         call.answer = run()
-        if call.fault == "lost":
+        if fault and fault.kind == "after":
+            hub.workspace.changed()  # it can be seen by now
+            await asyncio.to_thread(fault.call)
+        if call.fault in ("lost", "after"):
             call.answer = None
             return _cut(request)
     except SlackError as error:
@@ -58,16 +62,18 @@ async def answer(
     return web.json_response(call.answer, status=call.status)
 
 
-async def _misbehave(hub: Hub, call: Call) -> None:
+async def _misbehave(hub: Hub, call: Call) -> Fault | None:
     if hub.away:
         raise Failing("away", 503)
     fault = hub.faults.take(call.method, call.args)
     if fault is None:
-        return
+        return None
     call.fault = fault.kind
+    if fault.kind == "before":
+        await asyncio.to_thread(fault.call)
     if fault.kind in ("429", "500", "503"):
         raise Failing(fault.kind, int(fault.kind), fault.retry_after)
-    if fault.kind == "dropped":
+    if fault.kind in ("dropped", "before"):
         raise Failing(fault.kind, 0)
     if fault.kind == "nonsense":
         raise Failing(fault.kind, 200, text=fault.text)
@@ -79,6 +85,7 @@ async def _misbehave(hub: Hub, call: Call) -> None:
         why = [f"unsupported type: {kind}" for kind in fault.types] or ["invalid blocks"]
         view = call.method.startswith("views.")
         raise invalid("invalid_arguments" if view else "invalid_blocks", why)
+    return fault
 
 
 def _failed(request: web.Request, call: Call, failing: Failing) -> web.Response:

@@ -1,4 +1,9 @@
-"""Misbehaviour on command: busy, broken, slow, done but not answered, blocks refused."""
+"""Misbehaviour on command: busy, broken, slow, done but not answered, blocks refused.
+
+    slack.fault("chat.postMessage", "after", match=is_the_end, call=bot.kill)
+
+At `before` `call` is called, the connection breaks, and nothing was done; at `after` it was done.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,10 @@ from dataclasses import dataclass, field
 
 from tests.lab.slack.records import Json
 
-KINDS = ("429", "500", "503", "lost", "dropped", "slow", "invalid_blocks", "error", "nonsense")
+KINDS = (
+    "429", "500", "503", "lost", "dropped", "slow", "invalid_blocks", "error", "nonsense",
+    "before", "after",
+)  # fmt: skip
 
 
 @dataclass
@@ -25,6 +33,8 @@ class Fault:
     types: tuple[str, ...] = ()  # invalid_blocks: which types of blocks; none means all
     text: str = "<html>ok</html>"  # nonsense: what is answered, with status 200
     chance: Callable[[], bool] = lambda: True  # which of the calls that fit meet it
+    match: Callable[[Json], bool] = lambda args: True  # what is called with
+    call: Callable[[], object] = lambda: None  # before and after: called in a thread
     count: int = 0
     cleared: bool = False
 
@@ -40,7 +50,7 @@ class Fault:
         )
 
     def fits(self, method: str, args: Json) -> bool:
-        if self.over or self.method not in ("*", method):
+        if self.over or self.method not in ("*", method) or not self.match(args):
             return False
         if self.kind != "invalid_blocks":
             return True
@@ -66,6 +76,8 @@ class Faults:
         types: tuple[str, ...] = (),
         text: str = "<html>ok</html>",
         chance: Callable[[], bool] = lambda: True,
+        match: Callable[[Json], bool] = lambda args: True,
+        call: Callable[[], object] = lambda: None,
     ) -> Fault:
         if kind not in KINDS:
             raise ValueError(f"no fault {kind!r}: there are {', '.join(KINDS)}")
@@ -74,7 +86,7 @@ class Faults:
         if times is None and seconds is None and kind != "invalid_blocks":
             times = 1
         until = None if seconds is None else time.monotonic() + seconds
-        more = (retry_after, error, types, text, chance)
+        more = (retry_after, error, types, text, chance, match, call)
         rule = Fault(method, kind, times, until, delay or 1.0, *more)
         self.rules.append(rule)
         return rule

@@ -53,6 +53,23 @@ def test_dropped_is_not_done(slack: Slack) -> None:
     assert slack.messages("C0PROD") == []
 
 
+@pytest.mark.parametrize(("kind", "there"), [("before", 0), ("after", 1)])
+def test_somebody_is_called_before_or_after_it_is_done(slack: Slack, kind: str, there: int) -> None:
+    seen: list[int] = []
+    fault = slack.fault(
+        "chat.postMessage", kind, match=lambda args: args["text"] == "the end",
+        call=lambda: seen.append(len(slack.messages("C0PROD"))),
+    )  # fmt: skip
+    client = WebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+    client.chat_postMessage(channel="C0PUPPY", text="the beginning")
+    assert not fault.count, "another message is not met"
+    with pytest.raises(OSError):
+        client.chat_postMessage(channel="C0PROD", text="the end")
+    assert seen == [there] == [len(slack.messages("C0PROD"))]
+    assert slack.calls[-1].fault == kind
+    client.chat_postMessage(channel="C0PROD", text="the end")
+
+
 def test_slow(slack: Slack, client: WebClient) -> None:
     slack.fault("chat.postMessage", "slow", seconds=0.2)
     since = time.monotonic()
