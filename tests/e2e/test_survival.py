@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.people import Asked, Person
+from tests.e2e.people import SAID_AGAIN, Asked, Person
 from tests.e2e.world import World
 from tests.lab.load import Load
+from tests.soak.turns import shelve
 from tests.waiting import until
 
 Commit = Callable[[], tuple[str, str]]
+GONE = "and their snapshots are gone"  # the last words of a prune
 
 
 def came_through(world: World, deploy: Asked, new: str) -> None:
@@ -66,3 +68,21 @@ def test_stopped_and_the_roll_ends_without_a_bot(world: World, ada: Person, comm
     assert deploy.operation.state == "running", "nobody was there to say that it is done"
     world.bot.start()
     came_through(world, deploy, new)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
+def test_killed_at_its_last_words_in_slack(world: World, ada: Person, method: str, when: str):
+    """In the thread, or on the card: they are there after the restart, perhaps with one repeat."""
+    shelve(world, "puppystream", "puppystreamweb1")
+    last = world.lab.slack.fault(
+        method, when, match=lambda args: GONE in args["text"], call=world.bot.kill
+    )
+    prune = ada.says("/prune puppystream --keep 1", "C0PUPPY")
+    until(lambda: not world.bot.lives, lambda: f"it is killed {when} {method}; {last}")
+    world.bot.start()
+    prune.ends("done").is_told_in_full()
+    prune.has_card("done", GONE)
+    first, *more = [m.wording for m in prune.thread if GONE in m.wording]
+    assert GONE in first and len(more) <= (method == "chat.postMessage" and when == "after"), more
+    assert all(SAID_AGAIN in repeat for repeat in more), f"repeated without a mark: {more}"
