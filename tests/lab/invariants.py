@@ -25,19 +25,18 @@ from typing import Any, Self
 
 from bot.events import Answered, Done, Event, Stopped, WasCancelled
 from bot.store import Store
-from tests.lab.aws import PEEK, Call
+from tests.lab.aws import PEEK
 from tests.lab.fleet import PORT
 from tests.lab.lab import Lab
 
 TAGS = ("Env", "Type", "Name")
-LOOKS = ("Describe", "Get", "List")
+LOOKS = ("Describe", "Get", "List")  # a call of AWS that changes nothing begins so
 ENDS: dict[str, tuple[type[Event], ...]] = {
     "done": (Done, Answered),
     "failed": (Stopped,),
     "cancelled": (WasCancelled,),
 }
 LAST = tuple(kind for kinds in ENDS.values() for kind in kinds)
-MARGIN = 0.5  # seconds between two clocks, the row's and the log's
 PERIOD = 0.1  # seconds between two samples of the capacity
 PATIENCE = 5.0  # seconds after which a host that gives no answer does not serve
 
@@ -179,30 +178,6 @@ def alone(runs: Path) -> Iterator[str]:
                 yield f"#{one} and #{other} were on {host} at the same time"
 
 
-def effects(lab: Lab, store: Store, since: int = 0) -> Iterator[str]:
-    """Nothing was changed in AWS but by an operation that was at work (since an entry of the log).
-
-    Its row is the intent, and its end the outcome: neither can be missing around a change.
-    """
-    offset = time.time() - time.monotonic()
-    asked = store.history(limit=1000)
-    every = [*asked, *(child for one in asked for child in store.children(one.id))]
-    spans = [
-        (one.started - MARGIN, (one.finished or time.time()) + MARGIN)
-        for one in every
-        if one.started
-    ]
-    for call in mutations(lab.aws.log[since:]):
-        at = call.at + offset
-        if not any(start <= at <= end for start, end in spans):
-            yield f"{call.action} was asked of AWS while no operation was at work"
-
-
-def mutations(calls: Collection[Call]) -> list[Call]:
-    """Return the calls that change something."""
-    return [call for call in calls if not call.action.startswith(LOOKS)]
-
-
 def answer(address: str) -> str:
     """Return the commit of which a web host itself says that it serves it."""
     connection = http.client.HTTPConnection(address, PORT, timeout=PATIENCE)
@@ -227,14 +202,19 @@ class Sample:
 class Capacity:
     """Counts, ten times a second, the web hosts that the balancer sends to and that do answer.
 
-    `least` may be set to another number meanwhile: it holds for what is seen from then on.
+    `least` may be set to another number meanwhile: it holds for what is seen from then on. `period`
+    is in seconds; a busy machine may look more seldom, which `gap` says.
     """
 
     lab: Lab
     environment: str
     least: int
+    period: float = PERIOD
     samples: list[Sample] = field(default_factory=list)
+    blind: list[tuple[float, str]] = field(default_factory=list)  # when nobody could look, and why
     marks: list[tuple[float, str]] = field(default_factory=list)
+    began: float = 0.0
+    ended: float = 0.0
 
     def __enter__(self) -> Self:
         elb = self.lab.aws.client("elbv2", PEEK)
@@ -242,6 +222,7 @@ class Capacity:
         self._group, self._known = str(group["TargetGroupArn"]), dict[str, str]()
         self._over = threading.Event()
         self._pool = ThreadPoolExecutor(64, "capacity")
+        self.began = time.monotonic()
         self._thread = threading.Thread(target=self._go, name="capacity", daemon=True)
         self._thread.start()
         return self
@@ -255,22 +236,32 @@ class Capacity:
         self._over.set()
         self._thread.join()
         self._pool.shutdown()  # after the last answers
+        self.ended = time.monotonic()
 
     @property
     def lowest(self) -> int:
         return min((len(sample.served) for sample in self.samples), default=0)
 
     @property
+    def gap(self) -> float:
+        """The longest time between two samples, in seconds: for so long nobody looked."""
+        ats = sorted(sample.at for sample in self.samples)
+        ends = self.ended or time.monotonic()
+        return max(later - at for at, later in pairwise([self.began, *ats, ends]))
+
+    @property
     def broken(self) -> list[str]:
-        """Say when there were too few; no sample at all is too few too."""
-        if not self.samples:
+        """Say when there were too few, or nobody could look; no sample at all is too few too."""
+        if not self.samples and not self.blind:
             return ["the capacity was never seen"]
-        first = min(sample.at for sample in self.samples)
+        few = [
+            (sample.at, f"only {', '.join(sample.served) or 'nobody'} served {self.environment}, "
+             f"{sample.least} must")
+            for sample in self.samples if len(sample.served) < sample.least
+        ]  # fmt: skip
         return [
-            f"{sample.at - first:.1f} s from the start only {', '.join(sample.served) or 'nobody'} "
-            f"served {self.environment}, {sample.least} must{self._during(sample.at)}"
-            for sample in sorted(self.samples, key=lambda sample: sample.at)
-            if len(sample.served) < sample.least
+            f"{at - self.began:.1f} s from the start {what}{self._during(at)}"
+            for at, what in sorted([*few, *self.blind])
         ]
 
     def mark(self, what: str) -> None:
@@ -283,16 +274,21 @@ class Capacity:
 
     def _go(self) -> None:
         while not self._over.is_set():
-            self._pool.submit(self._sample)
-            self._over.wait(PERIOD)
+            self._pool.submit(self._look)
+            self._over.wait(self.period)
 
-    def _sample(self) -> None:
+    def _look(self) -> None:
         at, least = time.monotonic(), self.least
+        try:
+            self.samples.append(Sample(at, self._served(), least))
+        except Exception as error:  # a future would keep it to itself
+            self.blind.append((at, f"nobody could look at {self.environment}: {error!r}"))
+
+    def _served(self) -> tuple[str, ...]:
         states = self.lab.balancer.health(self._group)
         sent = [self._address(id) for id, (state, _) in states.items() if state == "healthy"]
         # At the same time: one that hangs must not make the others look late.
-        served = [each for each in self._answers(sent) if each]
-        self.samples.append(Sample(at, tuple(sorted(served)), least))
+        return tuple(sorted(each for each in self._answers(sent) if each))
 
     def _answers(self, addresses: list[str]) -> Iterator[str]:
         with ThreadPoolExecutor(max(1, len(addresses))) as pool:

@@ -9,9 +9,9 @@ from botocore.exceptions import ConnectionClosedError
 
 from bot.events import Done, Stopped
 from bot.store import Store
-from tests.lab import invariants
+from tests.lab import invariants, testimony
 from tests.lab.aws import PEEK
-from tests.lab.invariants import Capacity
+from tests.lab.invariants import Capacity, Sample
 from tests.lab.lab import Lab
 from tests.waiting import until
 
@@ -75,6 +75,18 @@ def test_the_capacity_is_what_is_sent_to_and_answers(lab: Lab):
     assert Capacity(lab, "prod", 0).broken == ["the capacity was never seen"]
 
 
+def test_where_nobody_could_look_nothing_is_well(lab: Lab):
+    with Capacity(lab, "prod", 0) as seen:
+        until(lambda: seen.samples)
+        seen._group = "a balancer that has gone"
+        until(lambda: len(seen.blind) > 2)
+    assert len(seen.broken) == len(seen.blind)
+    assert "from the start nobody could look at prod: KeyError('a balancer" in seen.broken[0]
+    seen.began, seen.ended = 0.0, 9.0
+    seen.samples = [Sample(at, (), 0) for at in (1.0, 7.0, 2.0)]
+    assert seen.gap == 5.0
+
+
 def test_what_is_nobodys_is_found(lab: Lab):
     ec2, before = lab.aws.client("ec2", PEEK), invariants.inventory(lab)
     assert not [*invariants.strays(lab, before)]
@@ -105,11 +117,11 @@ def test_a_row_and_its_log_end_alike_and_free_what_they_held(lab: Lab, store: St
     lab.aws.client("ec2").create_tags(
         Resources=[lab.fleet.ids("prod")["prodweb3"]], Tags=[{"Key": "Seen", "Value": "1"}]
     )
-    assert [*invariants.effects(lab, store, mark)] == [
+    assert [*testimony.effects(lab.aws.log[mark:], store)] == [
         "CreateTags was asked of AWS while no operation was at work"
     ]
     store.begin(one.id)
-    assert not [*invariants.effects(lab, store, mark)], "it is at work from now on"
+    assert not [*testimony.effects(lab.aws.log[mark:], store)], "it is at work from now on"
     store.end(one.id, "done", Done("3 web"))
     assert not [*invariants.locks(store), *invariants.ended(store, 1)]
     store.append(one.id, "again", Stopped("it went wrong"))

@@ -10,10 +10,11 @@ import pytest
 from slack_sdk import WebClient
 
 from bot.events import Done, HostReport, Note
+from bot.schema import operations
 from bot.store import Store
 from tests.lab.aws import Call
 from tests.lab.slack import Slack
-from tests.lab.testimony import framed, thread
+from tests.lab.testimony import LATE, MARGIN, effects, framed, thread
 
 MARK = "(said again: Slack's answer to the first time was lost)"
 
@@ -31,14 +32,26 @@ def slack() -> Iterator[Slack]:
         yield slack
 
 
-def accepted(store: Store) -> str:
+def accepted(store: Store, id: str = "one", environment: str = "prod") -> str:
     one, _ = store.submit(
-        "one", line="deploy prod", command="deploy", environment="prod", person="ada",
+        id, line=f"deploy {environment}", command="deploy", environment=environment, person="ada",
         front="slack", exclusive=True,
     )  # fmt: skip
     store.begin(one.id)
     store.append(one.id, "1", HostReport("prodweb1", "serves abc1234", "switch web"))
     return one.id
+
+
+def call(action: str, **params: str) -> Call:
+    time.sleep(1.2 * MARGIN)
+    made = Call(action, {key.replace("_", "."): value for key, value in params.items()}, 200)
+    time.sleep(1.2 * MARGIN)
+    return made
+
+
+def launch(environment: str, operation: str) -> Call:
+    tags = {"1_Key": "Env", "1_Value": environment, "2_Key": "Operation", "2_Value": operation}
+    return call("RunInstances", **{f"TagSpecification_1_Tag_{k}": v for k, v in tags.items()})
 
 
 def test_a_thread_says_each_line_of_the_log_once(store: Store, slack: Slack):
@@ -80,12 +93,6 @@ def test_a_thread_says_each_line_of_the_log_once(store: Store, slack: Slack):
 def test_every_change_in_aws_is_framed_by_an_intent_and_an_outcome(store: Store):
     id = accepted(store)
 
-    def call(action: str) -> Call:
-        time.sleep(0.06)  # more than the margin between the clocks
-        made = Call(action, {}, 200)
-        time.sleep(0.06)
-        return made
-
     early = call("RunInstances")
     assert [*framed([early], store)] == [
         "RunInstances was asked of AWS, and no intent and outcome are around it"
@@ -106,3 +113,58 @@ def test_every_change_in_aws_is_framed_by_an_intent_and_an_outcome(store: Store)
     assert not [*framed([call("RegisterTargets")], store)]
     store.end(id, "done", Done("prod runs abc1234"))
     assert [*framed([], store)] == ["the audit never says how play deploy.yml of one ended"]
+
+
+def test_an_effect_is_framed_by_its_own_operation(store: Store):
+    id = accepted(store, "of-qa", "qa")
+    store.audit.write("intent", id, {"what": "aws.launch"})
+    assert not [*framed([launch("qa", id)], store)]
+    none = "was asked of AWS, and no intent and outcome are around it"
+    assert [*framed([launch("prod", id)], store)] == [f"RunInstances for prod {none}"]
+    assert [*framed([launch("qa", "another")], store)] == [f"RunInstances for qa {none}"]
+
+    store.audit.write("intent", id, {"what": "secrets.put"})
+    assert not [*framed([call("PutParameter", Name="/app/qa/KEY")], store)]
+    assert [*framed([call("PutParameter", Name="/app/prod/KEY")], store)] == [
+        f"PutParameter for prod {none}"
+    ]
+    store.audit.write("intent", id, {"what": "play deploy.yml"})
+    group = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/{}-web/1"
+    assert not [*framed([call("RegisterTargets", TargetGroupArn=group.format("qa"))], store)]
+    assert [*framed([call("RegisterTargets", TargetGroupArn=group.format("prod"))], store)] == [
+        f"RegisterTargets for prod {none}"
+    ]
+    store.audit.write("intent", id, {"what": "aws.terminate", "about": ["('i-1', 'i-2')"]})
+    assert not [*framed([call("TerminateInstances", InstanceId_1="i-2")], store)]
+    assert [*framed([call("TerminateInstances", InstanceId_1="i-3")], store)] == [
+        f"TerminateInstances {none}"
+    ]
+
+
+def test_what_packlead_never_asks_of_aws_is_found_in_any_frame(store: Store):
+    store.audit.write("intent", accepted(store), {"what": "aws.launch"})
+    assert [*framed([call("ModifyInstanceAttribute")], store)] == [
+        "ModifyInstanceAttribute was asked of AWS, which Packlead never asks"
+    ]
+
+
+def test_what_nobody_accepted_is_found_whatever_it_does(store: Store):
+    accepted(store)
+    by_hand = {
+        "id": "by-hand", "line": "deploy prod", "command": "deploy", "environment": "prod",
+        "person": "eve", "front": "slack", "audience": {}, "audience_kind": "", "parent": "",
+        "exclusive": False, "state": "running", "created": time.time(), "started": time.time(),
+    }  # fmt: skip
+    assert not [*effects([call("RunInstances")], store)], "it is at work"
+    store.transact(lambda c: c.execute(operations.insert().values(by_hand)))
+    store.audit.write("intent", "by-hand", {"what": "aws.launch"})
+    store.audit.write("outcome", "by-hand", {"what": "aws.launch", "ended": "done"})
+    assert [*framed([], store)] == ["aws.launch of by-hand was begun, which nobody had accepted"]
+    assert [*effects([], store)] == ["#2 (deploy prod) of eve is there, and was never accepted"]
+    store.end("one", "done", Done("prod runs abc1234"))
+    time.sleep(1.2 * LATE)
+    assert "RunInstances was asked of AWS while no operation was at work" in [
+        *effects([call("RunInstances")], store)
+    ], "by-hand is none"
+    store.audit.write("accepted", "by-hand", {"environment": "prod"})
+    assert [*framed([], store)], "afterwards it helps nobody"

@@ -1,11 +1,13 @@
-"""Invariants about what was said: Slack says what the log says; the audit frames every effect."""
+"""Invariants about what was said: Slack says what the log says; the audit frames every effect,
+and of whatever was done it says before that somebody asked for it.
+"""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from bot import words
@@ -13,7 +15,7 @@ from bot.audit import Row
 from bot.events import Done, HostReport, Note, Stopped, WasCancelled
 from bot.store import Operation, Store
 from tests.lab.aws import Call
-from tests.lab.invariants import mutations
+from tests.lab.invariants import LOOKS
 from tests.lab.slack import Slack
 from tests.lab.slack.records import Message
 
@@ -22,9 +24,10 @@ CARD = {"done": "done", "failed": "stopped", "cancelled": "cancelled"}  # in its
 AGAIN = "said again"
 SAID = (HostReport, Note, Done, Stopped, WasCancelled)  # what a thread keeps, a line each
 MARGIN = 0.05  # seconds between two clocks: that of AWS's log and that of the audit
-LONG = 200  # characters of one line that no message cuts
+LATE = 0.5  # seconds between the clock of a row and that of AWS's log
+LONG = 200  # characters of one line that no message cuts, and of one thing that the audit names
 
-# What the bot says in the audit before it asks this of AWS; of what is not here: anything.
+# What the bot says in the audit before it asks this of AWS; what is not here it never asks.
 PLAY = "play "
 FRAMES: dict[str, tuple[str, ...]] = {
     "RunInstances": ("aws.launch",),
@@ -32,11 +35,22 @@ FRAMES: dict[str, tuple[str, ...]] = {
     "TerminateInstances": ("aws.terminate",),
     "RegisterTargets": (PLAY,),
     "DeregisterTargets": ("aws.leave", PLAY),
+    "RegisterInstancesWithLoadBalancer": (PLAY,),
+    "DeregisterInstancesFromLoadBalancer": ("aws.leave", PLAY),
     "DeregisterImage": ("aws.deregister",),
     "DeleteSnapshot": ("aws.deregister", "aws.delete_snapshot"),
     "PutParameter": ("secrets.put", "secrets.again"),
     "DeleteParameter": ("secrets.remove",),
+    "CreateSecret": ("secrets.put",),
+    "RestoreSecret": ("secrets.put", "secrets.again"),
+    "PutSecretValue": ("secrets.put", "secrets.again"),
+    "UpdateSecretVersionStage": ("secrets.put", "secrets.again"),
+    "DeleteSecret": ("secrets.remove",),
 }
+# How the lab names target groups and keys: by the environment.
+PLACE = re.compile(r"targetgroup/(\w+)-\w+/|^/app/(\w+)/")
+IDS = re.compile(r"\b(?:i|ami|snap)-\w+")
+TARGETS = re.compile(r"(InstanceId|ImageId|SnapshotId|Targets\.member|Instances\.member)\b.*")
 
 
 def thread(slack: Slack, store: Store, number: int, channels: Collection[str]) -> Iterator[str]:
@@ -86,39 +100,90 @@ def logged_of(store: Store, operation: Operation) -> list[str]:
     return [line for line in firsts if 0 < len(line) < LONG]
 
 
+def mutations(calls: Collection[Call]) -> list[Call]:
+    """Return the calls that change something."""
+    return [call for call in calls if not call.action.startswith(LOOKS)]
+
+
+def effects(calls: Collection[Call], store: Store) -> Iterator[str]:
+    """Nothing was changed in AWS but by an operation that was at work.
+
+    Its row is the intent, and its end the outcome: neither can be missing around a change. And
+    whatever has a row was accepted, which the audit says.
+    """
+    offset, accepted = time.time() - time.monotonic(), accepted_in(store)
+    asked = store.history(limit=10_000)
+    every = [*asked, *(child for one in asked for child in store.children(one.id))]
+    for one in every:
+        if one.id not in accepted:
+            yield f"#{one.number} ({one.line}) of {one.person} is there, and was never accepted"
+    spans = [
+        (one.started - LATE, (one.finished or time.time()) + LATE)
+        for one in every
+        if one.started and one.id in accepted
+    ]
+    for call in mutations(calls):
+        at = call.at + offset
+        if not any(start <= at <= end for start, end in spans):
+            yield f"{call.action} was asked of AWS while no operation was at work"
+
+
 @dataclass(frozen=True)
 class Frame:
-    """From when to when an effect may happen, by the audit."""
+    """From when to when an effect may happen, by the audit, and whose it is."""
 
     what: str
     operation: str
+    environment: str | None  # of its operation; None where nothing says before that it was accepted
+    about: tuple[str, ...]  # what the intent names
     begin: float
     end: float
+
+    def holds(self, call: Call, at: float) -> bool:
+        """Whether a call may be this effect: of its kind and time, and on what is its own."""
+        of = tags_of(call).get("Operation", self.operation)
+        return (
+            self.what.startswith(FRAMES[call.action])
+            and self.begin - MARGIN <= at <= self.end + MARGIN
+            and environment_of(call) in ("", self.environment)
+            and of[:LONG] == self.operation[:LONG]
+            and not self._names_others(call)
+        )
+
+    def _names_others(self, call: Call) -> bool:
+        """Whether the intent names instances, images or snapshots, and the call another one."""
+        if any(len(text) >= LONG for text in self.about):  # it may name more than was kept
+            return False
+        named = {id for text in self.about for id in IDS.findall(text)}
+        kinds = {id.partition("-")[0] for id in named}
+        asked = {value for key, value in call.params.items() if TARGETS.fullmatch(key)}
+        return any(id.partition("-")[0] in kinds and id not in named for id in asked)
 
 
 def framed(calls: Collection[Call], store: Store, after: int = 0) -> Iterator[str]:
     """Every change in AWS lies between what said that it would be done, and what said how it ended.
 
-    A bot that was killed in between says it again when it goes on; but it does say how it ended.
-    `after` is the row of the audit with which these calls began.
+    Both are of an operation that was accepted before, of the environment of the call, and of what
+    the call names. A bot that was killed in between says it again when it goes on; but it does say
+    how it ended. `after` is the row of the audit with which these calls began.
     """
     offset = time.time() - time.monotonic()
-    rows = [row for row in store.audit.rows() if row.number > after]
-    live = {operation.id for operation in store.live()}
-    frames = list(frames_of(rows))
+    accepted, live = accepted_in(store), {operation.id for operation in store.live()}
+    frames = list(frames_of([r for r in store.audit.rows() if r.number > after], accepted))
     for frame in frames:
+        if frame.environment is None:
+            yield f"{frame.what} of {frame.operation} was begun, which nobody had accepted"
         if frame.end == float("inf") and frame.operation not in live:
             yield f"the audit never says how {frame.what} of {frame.operation} ended"
     for call in mutations(calls):
-        at, whats = call.at + offset, FRAMES.get(call.action, ("",))
-        if not any(
-            frame.what.startswith(whats) and frame.begin - MARGIN <= at <= frame.end + MARGIN
-            for frame in frames
-        ):
-            yield f"{call.action} was asked of AWS, and no intent and outcome are around it"
+        where = f" for {environment}" if (environment := environment_of(call)) else ""
+        if call.action not in FRAMES:
+            yield f"{call.action}{where} was asked of AWS, which Packlead never asks"
+        elif not any(frame.holds(call, call.at + offset) for frame in frames):
+            yield f"{call.action}{where} was asked of AWS, and no intent and outcome are around it"
 
 
-def frames_of(rows: list[Row]) -> Iterator[Frame]:
+def frames_of(rows: list[Row], accepted: Mapping[str, Row]) -> Iterator[Frame]:
     """Yield a frame for each intent, to the next outcome of the same effect or without an end."""
     for place, row in enumerate(rows):
         if row.kind != "intent":
@@ -129,4 +194,32 @@ def frames_of(rows: list[Row]) -> Iterator[Frame]:
             for later in rows[place + 1 :]
             if later.kind == "outcome" and (later.operation, later.data["what"]) == mine
         )
-        yield Frame(str(row.data["what"]), row.operation, row.at, next(ends, float("inf")))
+        begun = accepted.get(row.operation)
+        if begun and begun.number > row.number:
+            begun = None
+        yield Frame(
+            what=str(row.data["what"]),
+            operation=row.operation,
+            environment=str(begun.data.get("environment", "")) if begun else None,
+            about=tuple(map(str, row.data.get("about", ()))),
+            begin=row.at,
+            end=next(ends, float("inf")),
+        )
+
+
+def accepted_in(store: Store) -> dict[str, Row]:
+    """Return the row with which the audit says that an operation was accepted, by its id."""
+    return {row.operation: row for row in store.audit.rows() if row.kind == "accepted"}
+
+
+def environment_of(call: Call) -> str:
+    """Return the environment of a call's tags, target group or key; empty where it names none."""
+    names = [call.params.get(key, "") for key in ("TargetGroupArn", "Name", "SecretId")]
+    found = [match[1] or match[2] for name in names if (match := PLACE.search(name))]
+    return tags_of(call).get("Env") or "".join(found[:1])
+
+
+def tags_of(call: Call) -> dict[str, str]:
+    """Return the tags that a call gives to what it makes."""
+    keys = [key for key in call.params if key.startswith("TagSpec") and key.endswith(".Key")]
+    return {call.params[key]: call.params[f"{key[:-3]}Value"] for key in keys}

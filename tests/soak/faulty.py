@@ -18,7 +18,7 @@ from bot.store import Operation
 from tests.bench.table import Figure, none
 from tests.e2e.people import SAID_AGAIN, Asked, Person
 from tests.e2e.world import World
-from tests.lab import invariants
+from tests.lab import invariants, testimony
 from tests.lab.aws import PEEK
 from tests.lab.keys import put_first
 from tests.lab.lab import Lab
@@ -101,7 +101,7 @@ class Day:
         again = marked(world) - self.again
         if again > lost:
             self.broken.append(f"{again} marked repeats, and {lost} answers were lost")
-        self.broken += invariants.effects(lab, world.store, aws)
+        self.broken += testimony.effects(lab.aws.log[aws:], world.store)
         self.broken += owned(lab)
 
     def _is_told(self, asked: Asked) -> None:

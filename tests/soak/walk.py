@@ -132,8 +132,9 @@ class Walk:
     def end(self) -> None:
         """Look at what can be told only of all of it together."""
         world = self.world
-        wrong = [*testimony.framed(world.lab.aws.log[self.mark :], world.store, self.told)]
-        wrong += invariants.effects(world.lab, world.store, self.mark)
+        calls = world.lab.aws.log[self.mark :]
+        wrong = [*testimony.framed(calls, world.store, self.told)]
+        wrong += testimony.effects(calls, world.store)
         wrong += invariants.alone(world.runs)
         wrong += found(world, [*self.typed]) if self.typed else []
         try:
