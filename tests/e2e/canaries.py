@@ -46,6 +46,10 @@ ODD = (
     "; rm -rf {} & | > <",
 )
 
+OWN = (
+    "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "GITHUB_WEBHOOK_SECRET", "PACKLEAD_DEPLOYS_SECRET",
+)  # fmt: skip
+
 
 def canaries(count: int, seed: int = 7) -> Iterator[str]:
     """Yield values; in the heart of each stands a word that no other text holds."""
@@ -111,6 +115,14 @@ def in_memory() -> list[Path]:
 def found(world: World, values: list[str]) -> list[str]:
     """Say where a value is, that must be nowhere but on the hosts and in AWS."""
     return swept(world, [heart(value) for value in values])
+
+
+def own_secrets(world: World) -> list[bytes]:
+    """Return what Packlead itself is trusted with."""
+    env, slack = world.lab.env, world.lab.slack
+    own = [slack.bot_token, slack.app_token, slack.signing_secret, *(env[name] for name in OWN)]
+    assert all(len(secret) > 8 for secret in own), "they can be told from other text"
+    return [secret.encode() for secret in own]
 
 
 def swept(world: World, words: list[bytes]) -> list[str]:

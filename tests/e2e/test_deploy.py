@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.e2e.canaries import swept
+from tests.e2e.canaries import own_secrets, swept
 from tests.e2e.people import Person
 from tests.e2e.world import World
 from tests.lab.load import Load
@@ -62,13 +62,6 @@ def test_a_deploy_from_the_slash_command_to_the_end(world: World, ada: Person):
         assert short in line, line
         assert ("healthy" in line) == ("web" in name), line
     assert f"({short}, master) by ada, healthy" in told
-
-
-def own_secrets(world: World) -> list[bytes]:
-    slack, env = world.lab.slack, world.lab.env
-    own = [slack.bot_token, slack.app_token, slack.signing_secret, env["AWS_SECRET_ACCESS_KEY"]]
-    assert all(len(secret) > 8 for secret in own), "they can be told from other text"
-    return [secret.encode() for secret in own]
 
 
 def test_only_one_type_by_a_mention_in_a_thread(world: World, ada: Person, commit: Commit):

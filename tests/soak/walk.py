@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bot.store import Operation
-from tests.e2e.canaries import found
+from tests.e2e.canaries import heart, own_secrets, swept
 from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
 from tests.e2e.world import CHANNELS, World
@@ -136,7 +136,7 @@ class Walk:
         wrong = [*testimony.framed(calls, world.store, self.told)]
         wrong += testimony.effects(calls, world.store)
         wrong += invariants.alone(world.runs)
-        wrong += found(world, [*self.typed]) if self.typed else []
+        wrong += swept(world, [*own_secrets(world), *map(heart, self.typed)])
         try:
             Packlead(world.lab.env, "audit", "verify").ends(0)
         except AssertionError as broken:
