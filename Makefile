@@ -28,8 +28,8 @@ bench: setup
 	$(BIN)/python -m tests.bench
 
 soak: setup
-	$(BIN)/python -m tests.soak
-	$(BIN)/python -m pytest -m soak
+	@status=0; $(BIN)/python -m tests.soak || status=1; \
+	$(BIN)/python -m pytest -m soak || status=1; exit $$status
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock

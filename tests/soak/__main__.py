@@ -8,7 +8,8 @@
     python -m tests.soak kills --kills 200 --again 50 --kind deploy --kind prune --seed 7
 
 Prints a table; the exit status is 1 where a request failed, a bad build got further than it may, a
-copy is not like its master, or an invariant was broken.
+copy is not like its master, an invariant was broken, a bot took longer than it may to recover, or
+less was done than was wanted and nobody had cut it short.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def main() -> int:
     parser.add_argument("--rates", type=float, nargs="*", default=[0.01, 0.1], help="of failures")
     parser.add_argument("--operations", type=int, default=100, help="while workers are killed")
     parser.add_argument("--every", type=float, default=2.0, help="seconds between kills of workers")
-    parser.add_argument("--kills", type=int, default=200, help="of each kind of command")
+    parser.add_argument(
+        "--kills", type=int, default=200, help="times that each kind of command is struck"
+    )
     parser.add_argument("--again", type=int, default=50, help="of these, again while recovering")
     parser.add_argument("--kind", action="append", choices=list(TURNS), help="of command; or all")
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
@@ -67,9 +70,7 @@ def main() -> int:
         ),
         "rotations": lambda: rotations.measure(given.rotations),
         "scaling": lambda: scaling.measure(given.times),
-        "faulty": lambda: faulty.measure(
-            given.rates, given.seeds, given.minutes or 180, given.skip
-        ),
+        "faulty": lambda: faulty.measure(given.rates, given.seeds, given.minutes, given.skip),
         "outage": lambda: outage.measure(given.minutes or 10),
         "workers": lambda: workers.measure(
             given.operations, given.seed, given.minutes or 40, given.every

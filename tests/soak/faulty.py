@@ -33,6 +33,7 @@ from tests.soak.walk import say
 from tests.soak.weather import Weather
 from tests.waiting import until
 
+MINUTES = 180.0  # after which no day is begun any more, where nobody says otherwise
 STATES = {"done": "done", "failed": "stopped", "cancelled": "cancelled"}
 
 
@@ -187,8 +188,12 @@ def days(rates: Sequence[float], seeds: Sequence[int], minutes: float) -> Iterat
 
 
 def measure(rates: Sequence[float], seeds: int, minutes: float, skip: int = 0) -> Iterator[Figure]:
-    """Live through so many days at each rate, from a seed on, as far as the time goes."""
-    lived = list(days(rates, range(skip + 1, seeds + 1), minutes))
+    """Live through so many days at each rate, from a seed on, as far as the time goes.
+
+    Where nobody says how long that is, too few days are a break.
+    """
+    lived = list(days(rates, range(skip + 1, seeds + 1), minutes or MINUTES))
+    wanted, short = seeds - skip, ", cut short" if minutes else ""
     for rate in rates:
         mine = [day for day in lived if day.rate == rate]
         ops, failed = (
@@ -199,12 +204,11 @@ def measure(rates: Sequence[float], seeds: int, minutes: float, skip: int = 0) -
         broken, gave_up = (sum(len(getattr(d, n)) for d in mine) for n in ("broken", "gave_up"))
         calls = sum(day.calls for day in mine)
         yield Figure(f"c. calls that failed at {rate:.0%}", f"{failed.total()} of {calls}")
+        few = len(mine) < wanted
         yield Figure(
-            f"c. seeds at {rate:.0%}",
-            f"{len(mine)}",
-            f"{seeds - skip}",
-            over=len(mine) < seeds - skip,
-        )
+            f"c. seeds at {rate:.0%}", f"{len(mine)}{short * few}", f"{wanted}", few,
+            broken=few and not short,
+        )  # fmt: skip
         yield none(f"c. broken invariants at {rate:.0%}", broken, of)
         yield Figure(
             f"c. honest failures at {rate:.0%}", f"{gave_up} of {ops.total()}", "0", gave_up > 0

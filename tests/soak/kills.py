@@ -19,6 +19,7 @@ from tests.e2e.people import Asked, Person
 from tests.e2e.world import CHANNELS, World
 from tests.lab import invariants, testimony
 from tests.soak.bound import Bound
+from tests.soak.looking import capacities, counted
 from tests.soak.turns import TURNS, Turn
 from tests.soak.walk import Capacity, Walk, alive, family, house, say
 from tests.waiting import settled, until
@@ -34,7 +35,10 @@ TOLD = 120.0  # seconds that Slack may be
 
 @dataclass
 class Kills:
-    """What was killed: for each operation how often, and how often of these while it recovered."""
+    """What was struck: for each operation how often, and how often of these while it recovered.
+
+    One kill -9 strikes all that is at work in that moment, in each environment.
+    """
 
     world: World
     wanted: int
@@ -48,12 +52,13 @@ class Kills:
     said: dict[int, str] = field(default_factory=dict)  # which kind of command
     typed: set[str] = field(default_factory=set)  # values that nobody may see
     wrong: list[str] = field(default_factory=list)
-    restarts: list[float] = field(default_factory=list)  # when
+    restarts: list[float] = field(default_factory=list)  # when; each after a kill -9
+    early: int = 0  # of these kills, while it recovered
     slowest: float = 0.0  # seconds from the last restart to an end
     over: threading.Event = field(default_factory=threading.Event)
 
     def of(self, kind: str) -> tuple[int, int]:
-        """Return how often this kind was killed, and how often while it recovered."""
+        """Return how often this kind was struck, and how often while it recovered."""
         mine = [number for number, said in list(self.said.items()) if said == kind]
         return sum(self.struck[n] for n in mine), sum(self.soon[n] for n in mine)
 
@@ -62,7 +67,7 @@ class Kills:
         return made < self.wanted or soon < self.again
 
     def next(self) -> str:
-        """Return the kind that was killed least of those that have not had enough, or nothing."""
+        """Return the kind that was struck least of those that have not had enough, or nothing."""
         left = [kind for kind in self.kinds if self.short(kind)]
         if self.over.is_set() or self.bound.over or not left:
             return ""
@@ -85,7 +90,7 @@ class Kills:
             return False
         while self.dice.random() < share:
             time.sleep(self.dice.random() * RECOVERS)
-            self._kill(self.struck, self.soon)
+            self.early += self._kill(self.struck, self.soon)
         self.world.bot.is_ready()
         return True
 
@@ -100,7 +105,7 @@ class Kills:
         return True
 
 
-def lane(kills: Kills, environment: str, capacity: Capacity | None) -> None:
+def lane(kills: Kills, environment: str, capacity: Capacity) -> None:
     """Say one line after the other in an environment, while others are wanted."""
     person = Person("U0ADA", kills.world, kills.calm)
     turns = {kind: TURNS[kind](kills.world, person, environment) for kind in TURNS}
@@ -115,17 +120,15 @@ def lane(kills: Kills, environment: str, capacity: Capacity | None) -> None:
         kills.over.set()
 
 
-def struck(kills: Kills, turn: Turn, kind: str, capacity: Capacity | None) -> None:
-    """Say one line, wait for its end, and say how often it was killed and what is not as it says.
+def struck(kills: Kills, turn: Turn, kind: str, capacity: Capacity) -> None:
+    """Say one line, wait for its end, and say how often it was struck and what is not as it says.
 
-    What another line needs, or leaves, is killed too, and not counted.
+    What another line needs, or leaves, is struck too, and not counted.
     """
-    if capacity:
-        capacity.least = Turn.least
+    capacity.least = Turn.least
     turn.ready()
-    if capacity:
-        capacity.least = turn.least
-        capacity.mark(turn.name)
+    capacity.least = turn.least
+    capacity.mark(turn.name)
     asked = turn.say()
     number = asked.number
     kills.said[number] = kind
@@ -138,11 +141,10 @@ def struck(kills: Kills, turn: Turn, kind: str, capacity: Capacity | None) -> No
     kills.typed.update(turn.typed)
     kills.wrong += [f"#{number} {turn.name}: {sentence}" for sentence in found]
     say(
-        f"#{number} {turn.name} in {turn.environment}: {asked.operation.state}, killed "
+        f"#{number} {turn.name} in {turn.environment}: {asked.operation.state}, struck "
         f"{kills.struck[number]} times, {kills.soon[number]} of them while it recovered; {found}"
     )
-    if capacity:
-        capacity.least = Turn.least
+    capacity.least = Turn.least
     turn.after(asked)
 
 
@@ -181,7 +183,7 @@ def thread(world: World, number: int) -> Iterator[str]:
 def measure(
     wanted: int, again: int, kinds: Sequence[str] = (), seed: int = 0, minutes: float = 0
 ) -> Iterator[Figure]:
-    """Kill so often in each kind of command, and so many of these times while it recovers.
+    """Strike each kind of command so often, and so many of these times while it recovers.
 
     With `minutes`, or by SIGTERM, no more lines are said, and what runs ends first.
     """
@@ -189,14 +191,9 @@ def measure(
     say(f"kills of seed {seed}")
     with house({name: {"web": 2} for name in ENVIRONMENTS}) as world:
         kills = Kills(world, wanted, again, kinds or [*TURNS], random.Random(seed), bound)
-        with Capacity(world.lab, "prod", Turn.least) as capacity:
-            walk = Walk(world, Person("U0ADA", world), capacity, say)
-            lanes = [
-                threading.Thread(
-                    target=lane, args=(kills, name, capacity if name == "prod" else None)
-                )
-                for name in ENVIRONMENTS
-            ]
+        with capacities(world.lab, ENVIRONMENTS, Turn.least) as seen:
+            walk = Walk(world, Person("U0ADA", world), seen["prod"], say)
+            lanes = [threading.Thread(target=lane, args=(kills, *each)) for each in seen.items()]
             killer = threading.Thread(target=kills.go_on)
             for each in (*lanes, killer):
                 each.start()
@@ -207,22 +204,28 @@ def measure(
             walk.typed = kills.typed
         kills.wrong += evening(kills, walk)
         walk.end()
-    yield from figures(kills, walk, capacity)
+    yield from figures(kills, walk)
+    yield from counted(seen.values())
 
 
-def figures(kills: Kills, walk: Walk, capacity: Capacity) -> Iterator[Figure]:
+def figures(kills: Kills, walk: Walk) -> Iterator[Figure]:
     every = [*kills.wrong, *walk.wrong]
-    print(*every, *capacity.broken[:20], sep="\n")
+    print(*every, sep="\n")
+    yield Figure(
+        "kill -9s of the bot, each of all at work",
+        f"{len(kills.restarts)}, {kills.early} of them while it recovered",
+    )
+    short = ", cut short" if kills.bound.over else ""
     for kind in kills.kinds:
         made, soon = kills.of(kind)
         ran = sum(said == kind for said in kills.said.values())
-        yield Figure(
-            f"{kind}: kills", f"{made} in {ran} operations", f"{kills.wanted}", made < kills.wanted
-        )
-        yield Figure(
-            f"{kind}: of these while it recovered", f"{soon}", f"{kills.again}", soon < kills.again
-        )
+        for name, times, wanted, of in (
+            ("times one was struck", made, kills.wanted, f" in {ran} operations"),
+            ("of these while it recovered", soon, kills.again, ""),
+        ):
+            few = times < wanted
+            yield Figure(
+                f"{kind}: {name}", f"{times}{of}{short}", f"{wanted}", few, few and not short
+            )
     yield Figure("longest from the last restart to an end", f"{kills.slowest:.1f} s")
     yield none("broken invariants in all", len(every), f"{len(kills.said)} operations")
-    few = len(capacity.broken)
-    yield none("samples below the minimum", few, f"{len(capacity.samples)}")

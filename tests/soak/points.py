@@ -17,11 +17,13 @@ from tests.bench.table import Figure, none
 from tests.e2e.people import Person
 from tests.soak.blows import Blow, blows
 from tests.soak.bound import Bound
+from tests.soak.looking import counted
 from tests.soak.turns import TURNS, Turn
 from tests.soak.walk import Capacity, Strike, Walk, house, say
 
 STRUCK = re.compile(r"(.+?): \w+, (?:recovered in|nobody was killed)")  # as the walk says it
 RECOVERY = 60  # seconds from the restart of a bot to the end of what it found, on an idle machine
+MOST = 0.9  # of the points: some are not passed in every run
 
 
 def measure(
@@ -48,9 +50,10 @@ def measure(
                 say(f"{turn.name} has {len(mine)} points, {len(mine) - len(left)} struck before")
                 found.append((turn, left))
             walk.through(bound, alternately(found))
-    print(*walk.wrong, *capacity.broken[:20], sep="\n")
-    yield from figures(walk.strikes, {t.name: len(m) for t, m in found})
-    yield from together(walk, capacity)
+    print(*walk.wrong, sep="\n")
+    yield from figures(walk.strikes, {t.name: len(m) for t, m in found}, bound.over)
+    yield none("broken invariants in all", len(walk.wrong), f"{len(walk.strikes)} strikes")
+    yield from counted([capacity])
 
 
 def struck(told: Sequence[Path]) -> set[str]:
@@ -67,21 +70,23 @@ def alternately(found: Sequence[tuple[Turn, list[Blow]]]) -> Iterator[tuple[Turn
                 yield turn, mine[number]
 
 
-def figures(strikes: Sequence[Strike], there: dict[str, int]) -> Iterator[Figure]:
-    """Say for each kind how many were struck, what broke, and the slowest recovery."""
+def figures(strikes: Sequence[Strike], there: dict[str, int], cut: bool) -> Iterator[Figure]:
+    """Say for each kind how many were struck, what broke, and the slowest recovery.
+
+    Too few are a break, unless somebody wanted it `cut` short.
+    """
     for kind, all_of in there.items():
         mine = [one for one in strikes if one.kind == kind and one.reached]
         broken = sum(bool(one.broken) for one in strikes if one.kind == kind)
-        yield none(f"{kind}: points that broke something", broken, f"{len(mine)} ({all_of} wanted)")
+        yield none(f"{kind}: points that broke something", broken, f"{len(mine)}")
+        few, short = len(mine) < all_of, ", cut short" if cut else ""
+        yield Figure(
+            f"{kind}: points struck", f"{len(mine)}{short}", f"{MOST:.0%} of {all_of}", over=few,
+            broken=len(mine) < MOST * all_of and not cut,
+        )  # fmt: skip
         if took := [one.recovery for one in mine if one.recovery is not None]:
             slow = max(took)
             yield Figure(
-                f"{kind}: slowest recovery", f"{slow:.1f} s", f"≤ {RECOVERY} s", slow > RECOVERY
-            )
-
-
-def together(walk: Walk, capacity: Capacity) -> Iterator[Figure]:
-    """Say what is told of all strikes together."""
-    yield none("broken invariants in all", len(walk.wrong), f"{len(walk.strikes)} strikes")
-    few = len(capacity.broken)
-    yield none("samples below the minimum", few, f"{len(capacity.samples)}")
+                f"{kind}: slowest recovery", f"{slow:.1f} s", f"≤ {RECOVERY} s",
+                broken=slow > RECOVERY,
+            )  # fmt: skip
