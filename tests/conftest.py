@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import commands
 from bot.command import Command, find
@@ -24,6 +25,10 @@ for name in set(os.environ) - {
     ):  # fmt: skip
         del os.environ[name]
 
+
+# What an example takes says more about the machine than about us.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("here")
 
 # Folders behind those whose files take longest; the shortest ones last.
 SHORT = ("fronts", "lab", "tests", "slack", "adapters", "core", "commands")

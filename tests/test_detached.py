@@ -62,9 +62,11 @@ def test_it_gets_the_given_environment_and_no_other(tmp_path: Path, monkeypatch)
 
 
 def test_a_killed_starter_loses_nothing(tmp_path: Path):
-    run, count = tmp_path / "run", tmp_path / "count"
-    work = f"open({str(count)!r}, 'a').write('x')\nimport time\n" + (
-        "for i in range(10): print('{\"i\": %d}' % i, flush=True); time.sleep(0.1)"
+    run, count, goes_on = (tmp_path / name for name in ("run", "count", "goes on"))
+    work = (
+        f"open({str(count)!r}, 'a').write('x')\nimport os, time\n"
+        "for i in range(10):\n    print('{\"i\": %d}' % i, flush=True)\n"
+        f"    while not os.path.exists({str(goes_on)!r}): time.sleep(0.05)"
     )
     bot = subprocess.Popen(
         python(
@@ -79,6 +81,7 @@ def test_a_killed_starter_loses_nothing(tmp_path: Path):
     bot.wait()
     assert detached.state(run) == "running"
     assert not detached.start(run, python(work), ENV)
+    goes_on.touch()
     assert read(run) == (0, [(i + 1, {"i": i}) for i in range(10)])
     assert count.read_text() == "x"
 
@@ -154,7 +157,7 @@ def test_nobody_waits_for_longer_than_the_lease(tmp_path: Path):
 
 def test_whoever_waits_keeps_the_lease(tmp_path: Path):
     run = tmp_path / "run"
-    detached.start(run, python("import time; time.sleep(1)"), ENV, lease=0.4)
+    detached.start(run, python("import time; time.sleep(4)"), ENV, lease=2)
     assert read(run)[0] == 0
 
 

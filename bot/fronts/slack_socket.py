@@ -36,10 +36,12 @@ class Socket:
             await self._close()
             tasks = [asyncio.create_task(self._open())]
             seen, there = loop.time(), False
-            while not stop.is_set() and loop.time() - seen < PATIENCE:
+            while not stop.is_set():
                 if await self.connected():
                     seen, there = loop.time(), True
                     ready.set()
+                elif loop.time() - seen >= PATIENCE:
+                    break
                 elif there:
                     there = False  # at once, and once: Slack's library looks at its every ping
                     tasks.append(asyncio.create_task(self._again()))

@@ -99,10 +99,12 @@ def adapter(world: lab.Aws, config: Config) -> Aws:
 
 
 @pytest.fixture
-def warm(adapter: Aws, cloud: lab.Aws, clock: Clock) -> Aws:
+def warm(adapter: Aws, cloud: lab.Aws, clock: Clock) -> Iterator[Aws]:
     """The kept adapter, for tests that leave the credentials as they are."""
     adapter._sleep, adapter._clock = clock.sleep, clock
-    return adapter
+    yield adapter
+    if cloud.faults:  # its clients may have tried so often that they try no more
+        adapter._forget()
 
 
 @pytest.fixture

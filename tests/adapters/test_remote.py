@@ -159,7 +159,7 @@ def test_cancelled_and_out_of_time(remote: Remote, tmp_path: Path):
     with pytest.raises(Cancelled):
         run(remote, "import time; time.sleep(100)", cancelled=lambda: "ada")
     late = Remote(remote._config, tmp_path / "late")
-    ran, text = run(late, "import time; print('begun', flush=True); time.sleep(100)", seconds=2)
+    ran, text = run(late, "import time; print('begun', flush=True); time.sleep(100)", seconds=8)
     assert (ran.how, text) == ("expired", "begun\n")
 
 

@@ -58,7 +58,9 @@ def test_a_member_of_a_user_group_may_what_the_group_may(ask):
 
 
 def test_a_locked_environment_says_by_whom_since_when_and_for_what(ask, store):
-    store.locks.take(Lock("prod", "bob", "moving the database", time.time() - 120))
+    now = time.time()
+    store.now = lambda: now
+    store.locks.take(Lock("prod", "bob", "moving the database", now - 120))
     reply = ask("U0ADA", "deploy prod master")
     assert reply.text == ("bob has kept prod for 2 min: moving the database\nask bob, or wait")
     assert not reply.ok and store.live() == []
@@ -69,6 +71,8 @@ def test_a_locked_environment_says_by_whom_since_when_and_for_what(ask, store):
 
 
 def test_whoever_holds_the_lock_may_work_behind_it(ask, store):
+    now = time.time()
+    store.now = lambda: now
     assert (
         "ada keeps prod from now on for 2 h: moving"
         in ask("U0ADA", "lock prod moving the database --for 2h").text

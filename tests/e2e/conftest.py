@@ -26,7 +26,7 @@ CONFIG = {
     # There is a puppycrate in the config, but not (yet) one instance of it.
     "environments": {
         "puppycrate": {"channel": "C0OPS", "branch": "master"},
-        "puppystream": {"shell": True, "shell_seconds": 6.0},
+        "puppystream": {"shell": True, "shell_seconds": 15.0},
     },
     "app": {"line_seconds": 8.0},
     "types": {"web": {"health_timeout": 15}},
@@ -82,6 +82,7 @@ def world(house: World) -> Iterator[World]:
     if not house.bot.lives:
         house.bot.start()
     until(lambda: not house.store.live(), lambda: f"{house.store.live()} ends")
+    until(lambda: not house.store.unfinished("slack"), "Slack shows how all of it has ended")
     if played := {int(run.name.split("-")[0]) for run in set(house.runs.glob("*")) - before}:
         until(lambda: not [*house.hosts.wrong()], lambda: "; ".join(house.hosts.wrong()))
         for number in played:

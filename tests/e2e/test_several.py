@@ -12,12 +12,13 @@ from itertools import count, pairwise
 import pytest
 
 from bot.events import Note
+from tests.e2e.conftest import CONFIG
 from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
 from tests.e2e.several import Several, several, spans
 from tests.lab.lab import Lab
 from tests.lab.postgres import Postgres, missing
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 LEASE = 3.0
 HUNDREDS = count(1, 100)
@@ -30,6 +31,14 @@ def server() -> Iterator[Postgres]:
         pytest.skip(why)
     with Postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """One of its own: hosts remember numbers, which here begin anew with each database."""
+    with Lab(config=CONFIG) as lab:
+        lab.slack.ack_seconds = PATIENCE
+        yield lab
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def test_time_is_over_and_there_is_no_manager(world: World, ada: Person):
     shell = Shell(ada, "/shell puppystream quick look", "C0PUPPY")
     shell.opens("puppystream has no running manager: it is puppystreamweb1")
     shell.types("'still there'", "'still there'")
-    shell.ends("done", "6 s are over: it was ended on puppystreamweb1")
+    shell.ends("done", "15 s are over: it was ended on puppystreamweb1")
 
 
 def test_nobody_else_reaches_it(world: World, ada: Person, bob: Person):

@@ -151,7 +151,7 @@ class Browser:
     def downloaded(self, folder: Path) -> Path:
         """Wait until something has been downloaded, and return its file."""
         end = time.monotonic() + PATIENCE
-        while not (found := [f for f in folder.iterdir() if f.suffix != ".crdownload"]):
+        while not (found := [f for f in folder.iterdir() if _is_whole(f)]):
             assert time.monotonic() < end, "nothing was downloaded"
             time.sleep(0.05)
         return found[0]
@@ -231,3 +231,8 @@ class Browser:
             self.console.append(f"{told['entry']['text']} {told['entry'].get('url', '')}")
         elif method == "Runtime.consoleAPICalled" and told["type"] in ("error", "warning"):
             self.console.append(json.dumps(told["args"])[:500])
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether it is downloaded: Chromium puts an empty one in its place first."""
+    return file.suffix != ".crdownload" and file.stat().st_size > 0

@@ -8,7 +8,6 @@ from bot.events import Answered, WasCancelled
 from bot.store import Store
 from tests.fronts.conftest import Running, Worker
 from tests.lab.slack import Slack
-from tests.lab.slack.courier import ACK_SECONDS
 
 
 def test_a_command_is_acknowledged_and_recorded(strict: Slack, running: Running, store: Store):
@@ -158,13 +157,13 @@ def test_where_the_response_url_is_gone_it_is_said_otherwise(
 
 
 def test_a_hundred_commands_at_once(strict: Slack, running: Running, store: Store):
-    strict.rate_limits, strict.ack_seconds = False, ACK_SECONDS
+    strict.rate_limits = False
     given = [
         ("U0ADA", "/deploy", f"{'prod' if n % 2 else 'puppystream'} master", "C0OPS")
         for n in range(100)
     ]
     deliveries = strict.commands(given)
-    assert all(d.acked for d in deliveries), "each within Slack's three seconds"
+    assert all(d.acked for d in deliveries)
     told = [d.answer["text"] for d in deliveries]
     late = [text for text in told if "nothing was accepted\nsay it again" in text]  # a slow machine
     assert all("accepted as #" in text for text in told if text not in late)

@@ -1,6 +1,7 @@
 """How the front begins and ends."""
 
 import socket
+import threading
 
 import pytest
 
@@ -8,6 +9,7 @@ from bot.config import Config
 from bot.errors import Misconfigured
 from bot.fronts.slack_send import proxy_for
 from tests.lab.slack import Slack
+from tests.waiting import until
 
 
 def test_all_that_is_missing_is_said(launch):
@@ -73,10 +75,16 @@ def test_no_proxy_is_heeded():
 
 
 def test_stopping_answers_what_was_heard(launch, slack: Slack, store):
-    import threading
+    running, slack.ack_seconds = launch(), 10
 
-    running = launch()
-    threading.Timer(0.03, running.stop).start()
+    def stop() -> None:
+        until(store.history, "the first of them is heard")
+        running.stop()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
     told = slack.commands([("U0ADA", "/deploy", "prod master", "C0OPS")] * 40)
+    stopping.join()
     recorded = {o.id for o in store.history(limit=100)}
-    assert len(recorded) == len([d for d in told if d.acked]), "recorded without an answer"
+    accepted = [d for d in told if d.acked and "accepted as #" in d.answer["text"]]
+    assert len(recorded) == len(accepted), "recorded without an answer"

@@ -81,12 +81,20 @@ def test_the_fleet_stands_in_the_subnet_of_the_lab(world: tuple[Aws, str]) -> No
     assert prod["prodweb1"]["MetadataOptions"]["HttpTokens"] == "required"
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target is initial for longer than a busy machine takes to look at it."""
+    for module in ("health", "classic"):
+        monkeypatch.setattr(f"tests.lab.aws.{module}.INITIAL", 3.0)
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_target_is_initial_healthy_draining_and_gone(aws: Aws) -> None:
     arn, web1 = group(aws, "prod-web"), instances(aws, "prod")["prodweb1"]["InstanceId"]
     elb = aws.client("elbv2")
     delay = "deregistration_delay.timeout_seconds"
     elb.modify_target_group_attributes(
-        TargetGroupArn=arn, Attributes=[{"Key": delay, "Value": "1"}]
+        TargetGroupArn=arn, Attributes=[{"Key": delay, "Value": "3"}]
     )
     until(lambda: set(health(aws, arn).values()) == {"healthy"})
     elb.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": web1}])
@@ -146,6 +154,7 @@ def test_a_terminated_instance_leaves_its_group(aws: Aws) -> None:
     assert health(aws, arn)[id] == "draining"
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_classic_balancer(aws: Aws) -> None:
     elb, name = aws.client("elb"), fleet.CLASSIC
     one = {"InstanceId": instances(aws, "prod")["prodweb1"]["InstanceId"]}
@@ -185,7 +194,7 @@ def test_capacity_ends_and_new_ids_are_not_found_for_a_while(aws: Aws) -> None:
     aws.capacity = 2
     few = refused(lambda: launch(aws, MinCount=3, MaxCount=3))
     assert few == "InsufficientInstanceCapacity"
-    aws.consistency = 0.5
+    aws.consistency = 3
     ids = launch(aws, MinCount=1, MaxCount=3)
     assert len(ids) == 2
     ec2 = aws.client("ec2")
@@ -198,6 +207,7 @@ def test_capacity_ends_and_new_ids_are_not_found_for_a_while(aws: Aws) -> None:
 
 
 def test_an_image_is_pending_then_available_with_tagged_snapshots(aws: Aws) -> None:
+    aws.image_delay = 3
     ec2, web1 = aws.client("ec2"), instances(aws, "prod")["prodweb1"]["InstanceId"]
     tags = [{"Key": "Master", "Value": "prodweb1"}]
     both = [{"ResourceType": kind, "Tags": tags} for kind in ("image", "snapshot")]

@@ -97,7 +97,7 @@ class World:
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     fleet = {"prod": {"web": 2, "celery": 1, "manager": 1}}
-    quick = {"types": {"web": {"health_timeout": 3}}}
+    quick = {"types": {"web": {"health_timeout": 8}}}
     with Lab({"aws", "hosts", "balancer", "git"}, fleet=fleet, config=quick) as lab:
         yield lab
 
@@ -288,7 +288,7 @@ def test_by_hand(world: World):
         return subprocess.run(
             ["ansible-playbook", "-i", "inventory/ec2.py", "playbooks/deploy.yml",
              "-l", "web", "-e", json.dumps({"branch": branch})],
-            cwd=ROOT, capture_output=True, text=True, timeout=120,
+            cwd=ROOT, capture_output=True, text=True, timeout=280,
             env={**os.environ, "ENVIRONMENT": "prod", "LC_ALL": "C.UTF-8",
                  "ANSIBLE_CONFIG": "playbooks/ansible.cfg",
                  "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},

@@ -100,7 +100,7 @@ def test_direct_messages_need_no_mention(slack: Slack, bot: BoltBot) -> None:
 
 def test_events_are_tried_again(slack: Slack, bot: BoltBot) -> None:
     slack.retry_after = (0.01, 0.01, 0.01)
-    slack.ack_seconds = 0.2
+    slack.ack_seconds = 1
 
     @bot.app.event("app_mention")
     async def mention() -> None: ...
@@ -109,7 +109,7 @@ def test_events_are_tried_again(slack: Slack, bot: BoltBot) -> None:
     async def slow(req: Any, next: Any) -> None:
         bot.seen.append(req.headers.get("x-slack-retry-num"))
         if len(bot.seen) < 3:
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(2)
         await next()
 
     bot.connect()
