@@ -13,11 +13,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from bot.store import Operation
 from tests.bench.table import Figure, none
+from tests.e2e.canaries import own_secrets, swept
 from tests.e2e.people import SAID_AGAIN, Asked, Person
-from tests.e2e.world import World
+from tests.e2e.world import CHANNELS, World
 from tests.lab import invariants, testimony
 from tests.lab.aws import PEEK
 from tests.lab.keys import put_first
@@ -26,14 +28,16 @@ from tests.lab.load import Load
 from tests.soak import forked
 from tests.soak.bound import Bound
 from tests.soak.houses import small_house
-from tests.soak.lives import KEYED, LIVES, RELEASED, Life
+from tests.soak.lives import KEYED, LIVES, RELEASED, SETTLED, Life
+from tests.soak.looking import capacities, longest
 from tests.soak.outage import posts, shown
 from tests.soak.rotations import KEY
-from tests.soak.walk import say
+from tests.soak.walk import changed, say
 from tests.soak.weather import Weather
-from tests.waiting import until
+from tests.waiting import settled, until
 
 MINUTES = 180.0  # after which no day is begun any more, where nobody says otherwise
+LEAST = 1  # web hosts that serve in each environment: rolls take one of two away
 STATES = {"done": "done", "failed": "stopped", "cancelled": "cancelled"}
 
 
@@ -48,26 +52,32 @@ class Day:
     broken: list[str] = field(default_factory=list)
     gave_up: list[str] = field(default_factory=list)  # honest failures, everything put back
     ended: Counter[str] = field(default_factory=Counter)
+    generated: list[str] = field(default_factory=list)  # values that nobody may see
     seconds: float = 0.0
     met: Counter[str] = field(default_factory=Counter)
     calls: int = 0
+    gap: float = 0.0  # seconds for which nobody looked who serves, at most
 
     def passes(self) -> Day:
         """Live through it; what is wrong is said in `broken`."""
         world, began = self.world, time.monotonic()
         aws, slack = len(world.lab.aws.log), len(world.lab.slack.calls)
         self.again = marked(world)
+        told = max((row.number for row in world.store.audit.rows()), default=0)
         loads = [Load(world.lab.balancers[name], rate=10) for name in LIVES]
         try:
             with contextlib.ExitStack() as stack:
                 for load in loads:
                     stack.enter_context(load)
+                seen = stack.enter_context(capacities(world.lab, LIVES, LEAST))
                 with Weather(world.lab, self.rate, self.seed) as weather:
                     self._live([Life(world, weather, name) for name in LIVES])
                     self.met = weather.met()
-                self._evening(aws, slack)
+                self._evening(aws, slack, told)
         except AssertionError as error:
             self.broken.append(f"{error}"[:600])
+        self.gap = max(each.gap for each in seen.values())
+        self.broken += [sentence for each in seen.values() for sentence in each.broken[:5]]
         self.broken += [sentence for load in loads for sentence in load.failures[:5]]
         self.calls = len(world.lab.aws.log) - aws + len(world.lab.slack.calls) - slack
         self.seconds = time.monotonic() - began
@@ -84,10 +94,11 @@ class Day:
             self.broken += life.broken
             self.gave_up += life.gave_up
             self.ended += life.ended
+            self.generated += life.generated
 
     # what must be so in the evening, when the weather is good again
 
-    def _evening(self, aws: int, slack: int) -> None:
+    def _evening(self, aws: int, slack: int, told: int) -> None:
         world, lab = self.world, self.world.lab
         until(lambda: not world.store.live(), lambda: f"{world.store.live()} end")
         rows = [row for asked in self.asked for row in family(world, asked)]
@@ -103,15 +114,22 @@ class Day:
         if again > lost:
             self.broken.append(f"{again} marked repeats, and {lost} answers were lost")
         self.broken += testimony.effects(lab.aws.log[aws:], world.store)
+        self.broken += testimony.framed(lab.aws.log[aws:], world.store, told)
+        self.broken += invariants.alone(world.runs)
+        self.broken += changed(world)
+        self.broken += swept(world, [*own_secrets(world), *map(str.encode, self.generated)])
         self.broken += owned(lab)
 
     def _is_told(self, asked: Asked) -> None:
         """One card that says the end; more only as a marked repeat of a post that may be lost."""
         cards = asked.cards()
         state = STATES[asked.operation.state]
-        private = asked.said.startswith(("/packlead status", "/image", "/prune"))
+        private = asked.said.startswith(("/packlead status", "/config", "/image", "/prune"))
         if not private and not [c for c in cards if state in c.wording]:
             self.broken.append(f"{asked.said}: no card of #{asked.number} says {state}")
+        if not private:
+            found = partial(testimony.thread, self.world.lab.slack, self.world.store)
+            self.broken += settled(lambda: found(asked.number, CHANNELS), SETTLED)
         if len([c for c in cards if SAID_AGAIN not in c.wording]) > 1:
             self.broken.append(f"{asked.said}: #{asked.number} has several unmarked cards")
 
@@ -152,7 +170,8 @@ def owned(lab: Lab) -> Iterator[str]:
 @contextlib.contextmanager
 def house() -> Iterator[World]:
     """Two web hosts in each environment, a key in one, and in one a release to go back to."""
-    with small_house({name: {"web": 2} for name in LIVES}, begin=forked.begin) as world:
+    forced = {"environments": {KEYED: {"force": True}}}
+    with small_house({name: {"web": 2} for name in LIVES}, forced, forked.begin) as world:
         put_first(world.lab.aws, KEY, environment=KEYED)
         first = world.lab.git.commit("master", {"soak.txt": "fair\n"}, "Say fair")
         for line in (f"/rotate-key {KEY} {KEYED} --generate", f"/deploy {RELEASED} {first}"):
@@ -209,6 +228,8 @@ def measure(rates: Sequence[float], seeds: int, minutes: float, skip: int = 0) -
             f"c. seeds at {rate:.0%}", f"{len(mine)}{short * few}", f"{wanted}", few,
             broken=few and not short,
         )  # fmt: skip
+        gap = max((day.gap for day in mine), default=0.0)
+        yield longest(gap, f"c. longest between two samples of one environment at {rate:.0%}")
         yield none(f"c. broken invariants at {rate:.0%}", broken, of)
         yield Figure(
             f"c. honest failures at {rate:.0%}", f"{gave_up} of {ops.total()}", "0", gave_up > 0

@@ -21,7 +21,7 @@ from tests.lab import invariants, testimony
 from tests.soak.bound import Bound
 from tests.soak.looking import capacities, counted
 from tests.soak.turns import TURNS, Turn
-from tests.soak.walk import Capacity, Walk, alive, family, house, say
+from tests.soak.walk import Capacity, Walk, alive, family, house, operations, say
 from tests.waiting import settled, until
 
 ENVIRONMENTS = ("prod", "puppystream", "qa", "demo")
@@ -159,20 +159,18 @@ def wrong(turn: Turn, asked: Asked) -> Iterator[str]:
         yield f"processes are left: {left}"
 
 
-def evening(kills: Kills, walk: Walk) -> Iterator[str]:
+def evening(world: World, numbers: Sequence[int], before: invariants.Inventory) -> Iterator[str]:
     """Say what is wrong with all of it, when nobody says or kills anything any more."""
-    world, numbers = kills.world, sorted(kills.said)
     for number in numbers:
         yield from invariants.ended(world.store, number)
-        yield from invariants.plays(world.runs, number, 1)
     unheard, end = numbers, time.monotonic() + TOLD
     while unheard and time.monotonic() < end:
         unheard = [n for n in unheard if [*thread(world, n)]]
         time.sleep(1 if unheard else 0)
     for number in unheard:
         yield from thread(world, number)
-    yield from world.hosts.wrong()
-    yield from invariants.strays(world.lab, walk.before, walk.operations())
+    yield from settled(world.hosts.wrong, SETTLED)
+    yield from invariants.strays(world.lab, before, operations(world.store))
     yield from invariants.locks(world.store)
 
 
@@ -202,7 +200,8 @@ def measure(
             kills.over.set()
             killer.join()
             walk.typed = kills.typed
-        kills.wrong += evening(kills, walk)
+        kills.wrong += evening(world, sorted(kills.said), walk.before)
+        kills.wrong += [s for n in kills.said for s in invariants.plays(world.runs, n, 1)]
         walk.end()
     yield from figures(kills, walk)
     yield from counted(seen.values())
@@ -225,7 +224,7 @@ def figures(kills: Kills, walk: Walk) -> Iterator[Figure]:
         ):
             few = times < wanted
             yield Figure(
-                f"{kind}: {name}", f"{times}{of}{short}", f"{wanted}", few, few and not short
+                f"{kind}: {name}", f"{times}{of}{short * few}", f"{wanted}", few, few and not short
             )
     yield Figure("longest from the last restart to an end", f"{kills.slowest:.1f} s")
     yield none("broken invariants in all", len(every), f"{len(kills.said)} operations")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from bot import words
 from tests.e2e.canaries import everywhere
 from tests.e2e.people import ACCEPTED, Asked, Person
 from tests.e2e.world import World
@@ -38,6 +39,7 @@ class Life:
     broken: list[str] = field(default_factory=list)
     gave_up: list[str] = field(default_factory=list)  # honest failures, everything put back
     ended: Counter[str] = field(default_factory=Counter)
+    generated: list[str] = field(default_factory=list)  # values that nobody may see
 
     def passes(self) -> None:
         """Do all that belongs to this environment."""
@@ -92,7 +94,10 @@ class Life:
         self._says(f"/packlead status {self.environment}")
 
     def renews(self) -> None:
-        """Restart, and give the application another key."""
+        """Restart, give the application another key and look at it, run one of its commands.
+
+        And freeze the environment: a deploy is refused, unless it is forced.
+        """
         self._says(f"/restart {self.environment} web")
         before, versions = stored(self.world, KEY, self.environment)
         state = self._says(f"/rotate-key {KEY} {self.environment} --generate")
@@ -103,6 +108,15 @@ class Life:
             everywhere(self.world, self.environment, KEY, value)
         except AssertionError as error:
             self.broken.append(f"the key is not everywhere: {error}")
+        where, (branch, new) = self.environment, self._push(1)
+        self.generated.append(value)
+        self._says(f"/config {where} {KEY}")
+        self._says(f"/run {where} -- showmigrations pages")
+        self._answered(f"/freeze {where} until 3h the weather", "")
+        self._refused(f"/deploy {where} {branch}", f"{where} is frozen for")
+        if self._says(f'/deploy {where} {branch} --force "it is urgent"', new) == "done":
+            self.commit = new
+        self._answered(f"/unfreeze {where}", "")
 
     def _deploys(self, number: int) -> None:
         branch, new = self._push(number)
@@ -189,13 +203,20 @@ class Life:
         if what and (held is None) != (what == "free"):
             self.broken.append(f"{line}: answered {asked.answer!r}, and it is held by {held}")
 
+    def _refused(self, line: str, why: str) -> None:
+        """Say what must come to nothing, for that reason."""
+        asked = self._ask(line)
+        until(lambda: not asked.operation.live, f"{line} ends", LONG)
+        if why not in (last := words.say(asked.events[-1])):
+            self.broken.append(f"{line} is {asked.operation.state} and not refused: {last}")
+
     def _idle(self) -> None:
         store, where = self.world.store, self.environment
         until(lambda: not store.live(where), lambda: f"{store.live(where)} end", LONG)
 
     def _newest(self) -> int:
-        rows = self.world.store.history(self.environment, limit=1)
-        return max((row.number for row in rows), default=0)
+        rows = self.world.store.history(self.environment, limit=10)
+        return max((row.number for row in rows if row.command != "tell"), default=0)
 
 
 KEYED, RELEASED = "demo", "qa"  # where a key, and a release, are there from the first
