@@ -161,10 +161,13 @@ def plays(runs: Path, number: int, most: int) -> Iterator[str]:
             yield f"{one} and {other} were at work at the same time"
 
 
-def alone(runs: Path) -> Iterator[str]:
-    """No two operations were at work on one host at the same time, by what Ansible told."""
+def alone(*folders: Path) -> Iterator[str]:
+    """No two operations were at work on one host at the same time, by what Ansible told.
+
+    The folders are those of the runs, one of each machine that plays.
+    """
     spans: dict[str, dict[int, tuple[float, float]]] = {}
-    for run in runs.glob("*-*"):
+    for run in (run for runs in folders for run in runs.glob("*-*")):
         number = int(run.name.partition("-")[0])
         for line in map(json.loads, _lines(run / "events.jsonl")):
             if (host := line.get("host")) and "at" in line:

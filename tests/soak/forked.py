@@ -17,7 +17,7 @@ from bot.__main__ import main
 from tests.e2e import process
 from tests.e2e.process import ROOT
 
-FORKED = ("up", "worker")
+FORKED = ("up", "web", "worker")
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([
     __name__, "alembic.command", "bot.adapters.ansible", "bot.adapters.aws.fleet",
