@@ -143,11 +143,12 @@ def measure(operations: int, seed: int, minutes: float, every: float) -> Iterato
                 seconds = time.monotonic() - began
             yield from figures(world, asked, killer, seconds)
             yield from counted(seen.values(), "d. samples in which nobody served")
-            wrong = killer.wrong
-            if not live(world, asked):  # of what goes on nothing can be told
+            wrong, seen_of = killer.wrong, "kills alone, as not all has ended"
+            if not live(world, asked):
+                seen_of = f"{len(asked)} operations"
                 wrong += broken(world, asked, before, mark)
             print(*wrong, sep="\n")
-            yield none("d. broken invariants in all", len(wrong), f"{len(asked)} operations")
+            yield none("d. broken invariants in all", len(wrong), seen_of)
         finally:
             world.end()
 
