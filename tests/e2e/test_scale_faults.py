@@ -43,7 +43,7 @@ def sample(found: list[AtCall], first: int) -> list[AtCall]:
 
 def changes(walk: Walk, turn: Turn) -> list[AtCall]:
     """Run a turn in peace; return the blows at its calls that change something."""
-    every = list(blows(walk.world, walk.in_peace(turn), walk.since))
+    every = list(blows(walk.world, walk.in_peace(turn), walk.since, walk.heard))
     return [blow for blow in every if isinstance(blow, AtCall) and not blow.site.looks]
 
 

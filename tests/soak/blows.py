@@ -1,14 +1,15 @@
-"""Where a command is struck, and how: at a call of AWS, after a recorded step, at a task on a host,
-or at a moment.
+"""Where a command is struck, and how: at a call of AWS or of Slack, after a recorded step, at a
+task on a host, or at a moment.
 
     AtCall(Call("RunInstances", 1, BOT), AFTER)    executed; then the bot is killed with -9
     AtTask(task, loses=True)                       the bot, and all it has started, as in a reboot
-    blows(world, asked, since)                     all those that an operation in peace has passed
+    blows(world, asked, since, heard)              all those that an operation in peace has passed
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import threading
@@ -22,10 +23,12 @@ from tests.soak.sites import (
     BOT,
     PLAYBOOK,
     Call,
+    Post,
     Step,
     Task,
     calls,
     newest,
+    posts,
     recorded,
     started_since,
     steps,
@@ -44,9 +47,12 @@ GAP = 0.1  # seconds between two recorded steps in which something more may be s
 
 @dataclass
 class Blow:
-    """One blow at a world. `hit`: it fell; `loses`: it may fell playbooks too."""
+    """One blow at a world.
 
-    loses = False
+    `hit`: it fell; `loses`: it may fell playbooks too; `told`: it may fall until all is told.
+    """
+
+    loses = told = False
 
     def __post_init__(self) -> None:
         self.said, self.hit, self.over = threading.Event(), False, False
@@ -107,6 +113,36 @@ class AtCall(Blow):
             self.fall()
         elif self.kind == LOST and self._fault.hits:
             self.hit = self.over = True
+
+
+@dataclass
+class AtPost(Blow):
+    """At a call of Slack, of this or of what was said just before: the bot is killed before it is
+    done, or after, and has no answer."""
+
+    site: Post
+    kind: str  # BEFORE, AFTER
+    told = True
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.site}"
+
+    def arm(self, world: World) -> None:
+        super().arm(world)
+        count = itertools.count(1)
+        self._fault = world.lab.slack.fault(
+            self.site.method,
+            FAULTS[self.kind],
+            call=self.fall,
+            match=lambda _: next(count) == self.site.nth,
+        )
+
+    def disarm(self) -> None:
+        self._fault.clear()
+
+    def fall(self) -> None:
+        self.said.wait(10)  # Slack has heard that it was accepted
+        super().fall()
 
 
 @dataclass
@@ -203,8 +239,11 @@ class AtMoment(Blow):
 # -- what an operation passes -------------------------------------------------------------------
 
 
-def blows(world: World, asked: Asked, since: int) -> Iterator[Blow]:
-    """Yield every blow at every named point that an operation in peace has passed."""
+def blows(world: World, asked: Asked, since: int, heard: int) -> Iterator[Blow]:
+    """Yield every blow at every named point that an operation in peace has passed.
+
+    `since` and `heard` are the entries of AWS's log and of Slack's with which it began.
+    """
     for call in calls(world, asked, since):
         for kind in KINDS:
             if not call.looks and (kind not in ONLY or call.by == ONLY[kind]):
@@ -214,6 +253,9 @@ def blows(world: World, asked: Asked, since: int) -> Iterator[Blow]:
         mine = [call for call in looks if call.action == action]
         for call in dict.fromkeys((mine[0], mine[-1])):
             yield AtCall(call, BEFORE)
+    for post in posts(world, heard):
+        yield AtPost(post, BEFORE)
+        yield AtPost(post, AFTER)
     for step in recorded(world, asked.number - 1):
         yield AfterStep(step)
         if step.gap > GAP:

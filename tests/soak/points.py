@@ -1,9 +1,10 @@
 """Every named point of every command: killed there, or an answer lost, and no harm comes of it.
 
-A command is run once in peace, and what it passes is named: its calls of AWS, the steps that the
-engine records, the tasks on hosts. Then it is run again for each of them, and struck there: the bot
-is killed before or after; or only the answer of AWS is lost, or AWS does what it was asked when the
-next bot is at work already; or all that the bot has started dies with it, as in a reboot.
+A command is run once in peace, and what it passes is named: its calls of AWS and of Slack, the
+steps that the engine records, the tasks on hosts. Then it is run again for each of them, and struck
+there: the bot is killed before or after; or only the answer of AWS is lost, or AWS does what it was
+asked when the next bot is at work already; or all that the bot has started dies with it, as in a
+reboot.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def measure(
             found: list[tuple[Turn, list[Blow]]] = []
             for kind in kinds or TURNS:
                 turn = TURNS[kind](world, ada)
-                mine = list(blows(world, walk.in_peace(turn), walk.since))
+                mine = list(blows(world, walk.in_peace(turn), walk.since, walk.heard))
                 dice.shuffle(mine)
                 left = [blow for blow in mine if f"{turn.name}: {blow}" not in known]
                 say(f"{turn.name} has {len(mine)} points, {len(mine) - len(left)} struck before")

@@ -1,4 +1,4 @@
-"""What an operation passes, by name: calls of AWS, steps the engine recorded, tasks on hosts."""
+"""What an operation passes, by name: calls of AWS and of Slack, recorded steps, tasks on hosts."""
 
 from __future__ import annotations
 
@@ -40,6 +40,17 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Post:
+    """The nth call of Slack, of a method, since a command was said."""
+
+    method: str
+    nth: int
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.nth}"
+
+
+@dataclass(frozen=True)
 class Step:
     """The nth step that the engine recorded, and the seconds from it to the next one."""
 
@@ -71,6 +82,17 @@ def calls(world: World, asked: Asked, since: int) -> list[Call]:
         by = PLAYBOOK if begin <= call.at <= end else BOT
         found.append(Call(call.action, seen[call.action], by))
     return found
+
+
+def posts(world: World, since: int) -> list[Post]:
+    """Return what was said since an entry of Slack's log.
+
+    Of the changes of cards, of which there are more or fewer each time, the first and the last.
+    """
+    methods = [call.method for call in world.lab.slack.calls[since:]]
+    said, changed = (methods.count(f"chat.{verb}") for verb in ("postMessage", "update"))
+    every = [Post("chat.postMessage", nth) for nth in range(1, said + 1)]
+    return every + [Post("chat.update", nth) for nth in sorted({1, changed}) if changed]
 
 
 def recorded(world: World, after: int) -> list[Step]:

@@ -60,12 +60,17 @@ class Walk:
     def __post_init__(self) -> None:
         self.before = invariants.inventory(self.world.lab)
         self.mark = self.since = len(self.world.lab.aws.log)
+        self.heard = len(self.world.lab.slack.calls)
         self.told = max((row.number for row in self.world.store.audit.rows()), default=0)
 
     def in_peace(self, turn: Turn) -> Asked:
-        """Run a turn without a fault; what AWS was asked stands in its log from `since` on."""
+        """Run a turn without a fault.
+
+        What AWS was asked stands in its log from `since` on, and in Slack's from `heard` on.
+        """
         self._ready(turn)
         self.since = len(self.world.lab.aws.log)
+        self.heard = len(self.world.lab.slack.calls)
         self.capacity.mark(f"{turn.name}, in peace")
         asked = turn.say()
         self._ended(asked)
@@ -81,7 +86,11 @@ class Walk:
         try:
             asked = turn.say()
             blow.said.set()
-            until(lambda: blow.over or not alive(asked), f"{blow} comes or never", PATIENCE)
+            late = told if blow.told else lambda _: True
+            until(
+                lambda: blow.over or (not alive(asked) and late(asked)),
+                f"{blow} comes or never", PATIENCE,
+            )  # fmt: skip
         finally:
             blow.disarm()
         name = f"{turn.name}: {blow}"
@@ -192,6 +201,11 @@ def operations(store: Store) -> Collection[str]:
 def family(asked: Asked) -> list[Operation]:
     """Return an operation and what followed it up."""
     return [asked.operation, *asked.world.store.children(asked.operation.id)]
+
+
+def told(asked: Asked) -> bool:
+    notes = [asked.world.store.note("slack", one.id) for one in family(asked) if one.audience]
+    return all(note.get("finished") for note in notes)
 
 
 def alive(asked: Asked) -> bool:
