@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.people import Person
 from tests.e2e.world import World
-from tests.lab.invariants import Capacity
+from tests.lab.capacity import Capacity
 from tests.soak.blows import AtMoment
 from tests.soak.turns import MINIMUM, TURNS
 from tests.soak.walk import Walk

@@ -20,7 +20,7 @@ from tests.e2e.people import Person
 from tests.e2e.world import World
 from tests.lab import invariants
 from tests.lab.aws import PEEK
-from tests.lab.invariants import Capacity
+from tests.lab.capacity import Capacity
 from tests.soak.blows import AtCall, blows
 from tests.soak.turns import MINIMUM, Scale, Turn
 from tests.soak.walk import Walk, say

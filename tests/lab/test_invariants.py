@@ -11,7 +11,7 @@ from bot.events import Done, Stopped
 from bot.store import Store
 from tests.lab import invariants, testimony
 from tests.lab.aws import PEEK
-from tests.lab.invariants import Capacity, Sample
+from tests.lab.capacity import Capacity, Sample, answer
 from tests.lab.lab import Lab
 from tests.waiting import until
 
@@ -32,7 +32,7 @@ def store(tmp_path) -> Iterator[Store]:
 
 
 def live(lab: Lab) -> str:
-    return invariants.answer(lab.hosts["prodweb1"])
+    return answer(lab.hosts["prodweb1"])
 
 
 def joined(lab: Lab, name: str, verb: str) -> None:

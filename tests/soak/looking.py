@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from urllib.request import urlopen
 
 from tests.bench.table import Figure, none
-from tests.lab.invariants import PERIOD, Capacity
+from tests.lab.capacity import PERIOD, Capacity
 from tests.lab.lab import Lab
 
 GAP = 1.0  # seconds; whoever serves nobody for less may go unseen

@@ -17,8 +17,8 @@ from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
 from tests.e2e.world import CHANNELS, World
 from tests.lab import invariants, testimony
+from tests.lab.capacity import Capacity
 from tests.lab.fleet import Counts
-from tests.lab.invariants import Capacity
 from tests.soak import forked
 from tests.soak.blows import Blow
 from tests.soak.bound import Bound
