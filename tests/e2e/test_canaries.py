@@ -44,7 +44,7 @@ def in_memory(world: World, text: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def in_the_database(world: World, text: str) -> Iterator[str]:
-    world.store.audit.write("said", "planted", {"text": text})
+    world.store.keep_note("planted", "planted", {"text": text})
     yield "packlead.db"
 
 

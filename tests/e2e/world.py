@@ -81,7 +81,7 @@ class World:
         shown = [m for name in CHANNELS for m in self.lab.slack.messages(name) if m.user == BOT]
         return {
             "what the hosts run": self.hosts.commits(),
-            "cards": [message.ts for message in shown],
+            "cards": sorted(message.ts for message in shown),
             "playbooks": sorted(path.name for path in self.runs.glob("*")),
             "releases": [self.store.releases.newest(e) for e in self.config.environments],
             "changes in AWS": [
