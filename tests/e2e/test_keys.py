@@ -130,7 +130,7 @@ def test_a_new_key_is_asked_about_and_survives_a_restart(world: World, ada: Pers
     assert "ada" in said
 
     forced = ada.says('/config prod TWITER_KEY --unset --force "now"')
-    forced.is_refused("prod takes no --force")
+    forced.ends("failed").has_card("prod takes no --force")
     gone = ada.says("/config prod TWITER_KEY --unset")
     card = gone.has_card("TWITER_KEY goes from prod and from")
     ada.clicks(card, yes)
