@@ -93,6 +93,15 @@ def postgres() -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    """A server of the module's own, which may be ended, or hang."""
+    if why := missing():
+        pytest.skip(why)
+    with Postgres() as server:
+        yield server
+
+
 @pytest.fixture
 def known() -> dict[str, Command]:
     return find(commands)

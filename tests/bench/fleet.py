@@ -12,7 +12,6 @@ import secrets
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -35,6 +34,7 @@ from tests.bench.asked import new_commit
 from tests.bench.bot import ROOT, environment
 from tests.bench.hosts import PORT
 from tests.bench.table import Figure, spread
+from tests.lab.beside import Beside
 from tests.lab.fleet import crowd_of
 from tests.lab.lab import Lab
 from tests.lab.leashed import LEASH, Leashed
@@ -201,31 +201,18 @@ class House:
         return self.store.transact(lambda c: len(c.execute(sa.select(beats.c.id)).all()))
 
 
-class Memory:
+class Memory(Beside):
     """Looks again and again how much memory processes and all that they started have."""
 
+    period = LOOK
+
     def __init__(self, pids: Sequence[int]) -> None:
-        self._pids, self._over = pids, threading.Event()
+        self._pids = pids
         self.all = self.most = 0.0
-        self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(LOOK):
-            each = [sum(map(_megabytes, _tree(pid))) for pid in self._pids]
-            self.all, self.most = max(self.all, sum(each)), max(self.most, *each, 0.0)
+    def turn(self) -> None:
+        each = [sum(map(_megabytes, _tree(pid))) for pid in self._pids]
+        self.all, self.most = max(self.all, sum(each)), max(self.most, *each, 0.0)
 
 
 def _tree(pid: int) -> Iterator[int]:

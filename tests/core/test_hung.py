@@ -23,7 +23,7 @@ from bot.job import Job
 from bot.outside import Adapters
 from bot.people import Who
 from bot.store import Store
-from tests.lab.postgres import Postgres, missing
+from tests.lab.postgres import Postgres
 from tests.waiting import until
 
 LEASE = 2.0  # seconds
@@ -47,14 +47,6 @@ def go(turn: int) -> str:
 
 
 COMMANDS: dict[str, Command] = {"stroll": read(stroll)}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    if why := missing():
-        pytest.skip(why)
-    with Postgres() as server:
-        yield server
 
 
 @pytest.fixture

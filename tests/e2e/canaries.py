@@ -8,14 +8,12 @@ import json
 import os
 import random
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.e2e.world import World, processes, read
+from tests.lab.beside import Beside
 
 ODD = (
     "{}",
@@ -69,34 +67,20 @@ def digest(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()
 
 
-class Watch:
+class Watch(Beside):
     """Looks at all processes and at /dev/shm while something goes on."""
+
+    period = 0.15
 
     def __init__(self, hearts: list[bytes]) -> None:
         self.hearts, self.seen = hearts, list[str]()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._look)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._end.wait(0.15):
-            for process, line in processes():
-                held = line.encode() + read(process / "environ")
-                self._note(f"process {process.name} {line[:60]}", held)
-            for file in in_memory():
-                self._note(str(file), read(file))
+    def turn(self) -> None:
+        for process, line in processes():
+            held = line.encode() + read(process / "environ")
+            self._note(f"process {process.name} {line[:60]}", held)
+        for file in in_memory():
+            self._note(str(file), read(file))
 
     def _note(self, where: str, held: bytes) -> None:
         self.seen += [f"{heart.decode()} in {where}" for heart in self.hearts if heart in held]
@@ -178,38 +162,24 @@ def everywhere(world: World, environment: str, key: str, value: str) -> None:
             assert served(world, name, key) == digest(value), name
 
 
-class Probe:
+class Probe(Beside):
     """A login, ten times a second and with one retry; `seen` are the keys that it met."""
+
+    period = 0.1
 
     def __init__(self, world: World, environment: str, key: str) -> None:
         self.world, self.key = world, key
         self.url = world.lab.balancers[environment]
         self.seen: set[str] = set()  # fingerprints of the keys that were met
         self.asked, self.wrong = 0, list[str]()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _ask(self) -> None:
+    def turn(self) -> None:
         address = self.url.partition("://")[2].strip("/")
-        while not self._end.wait(0.1):
-            self.asked += 1
-            first = self._once(address)
-            second = self._once(address) if first else ""
-            if first and second:
-                self.wrong.append(f"{time.strftime('%X')} {first}, and again {second}")
+        self.asked += 1
+        first = self._once(address)
+        second = self._once(address) if first else ""
+        if first and second:
+            self.wrong.append(f"{time.strftime('%X')} {first}, and again {second}")
 
     def _once(self, address: str) -> str:
         connection = http.client.HTTPConnection(address, timeout=60)

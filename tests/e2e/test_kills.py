@@ -34,7 +34,7 @@ def test_a_kill_at_a_random_moment_does_no_harm(world: World, ada: Person, kind:
             turn = TURNS[kind](world, ada)
             again = None if seed % 2 else dice.random() * 4 * share
             struck = walk.strike(turn, AtMoment(dice.random() * turn.usual * share), again)
-            if fell := struck.reached and (again is None or ", and again: " in said[-1]):
+            if fell := struck.reached and (again is None or struck.twice):
                 break
         if len(world.hosts.names("prodweb")) > MINIMUM:
             walk.in_peace(TURNS["scale down"](world, ada))

@@ -17,20 +17,12 @@ from tests.e2e.people import Asked, Person
 from tests.e2e.process import Packlead
 from tests.e2e.several import Several, several, spans
 from tests.lab.lab import Lab
-from tests.lab.postgres import Postgres, missing
+from tests.lab.postgres import Postgres
 from tests.waiting import PATIENCE, until
 
 LEASE = 3.0
 HUNDREDS = count(1, 100)
 Commit = Callable[[], tuple[str, str]]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    if why := missing():
-        pytest.skip(why)
-    with Postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,24 @@
 """Never fewer than the minimum serve: counted by samples, all the time.
 
-with Capacity(lab, "prod", least=2) as seen: ...
-assert not seen.broken
+    with Capacity(lab, "prod", least=2) as seen: ...
+    assert not seen.broken
+
+Each sample is what the balancer says at that moment, and what those hosts then answer.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
-from types import TracebackType
 from typing import Self
 
 from tests.lab.aws import PEEK
+from tests.lab.beside import Beside
 from tests.lab.fleet import PORT
 from tests.lab.lab import Lab
 
@@ -46,7 +47,7 @@ class Sample:
 
 
 @dataclass
-class Capacity:
+class Capacity(Beside):
     """Counts, ten times a second, the web hosts that the balancer sends to and that do answer.
 
     `least` may be set to another number meanwhile: it holds for what is seen from then on. `period`
@@ -67,21 +68,13 @@ class Capacity:
         elb = self.lab.aws.client("elbv2", PEEK)
         [group] = elb.describe_target_groups(Names=[f"{self.environment}-web"])["TargetGroups"]
         self._group, self._known = str(group["TargetGroupArn"]), dict[str, str]()
-        self._over = threading.Event()
         self._pool = ThreadPoolExecutor(64, "capacity")
         self.began = time.monotonic()
-        self._thread = threading.Thread(target=self._go, name="capacity", daemon=True)
-        self._thread.start()
-        return self
+        self.turn()  # not only when a period has passed
+        return super().__enter__()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._over.set()
-        self._thread.join()
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
         self._pool.shutdown()  # after the last answers
         self.ended = time.monotonic()
 
@@ -119,10 +112,8 @@ class Capacity:
         before = [what for since, what in self.marks if since <= at]
         return f" ({before[-1]})" if before else ""
 
-    def _go(self) -> None:
-        while not self._over.is_set():
-            self._pool.submit(self._look)
-            self._over.wait(self.period)
+    def turn(self) -> None:
+        self._pool.submit(self._look)
 
     def _look(self) -> None:
         at, least = time.monotonic(), self.least

@@ -17,7 +17,6 @@ from functools import partial
 
 from bot.store import Operation
 from tests.bench.table import Figure, none
-from tests.e2e.canaries import own_secrets, swept
 from tests.e2e.people import SAID_AGAIN, Asked, Person
 from tests.e2e.world import CHANNELS, World
 from tests.lab import invariants, testimony
@@ -32,7 +31,7 @@ from tests.soak.lives import KEYED, LIVES, RELEASED, SETTLED, Life
 from tests.soak.looking import capacities, longest
 from tests.soak.outage import posts, shown
 from tests.soak.rotations import KEY
-from tests.soak.walk import changed, say
+from tests.soak.walk import as_a_whole, newest_row, say
 from tests.soak.weather import Weather
 from tests.waiting import settled, until
 
@@ -63,7 +62,7 @@ class Day:
         world, began = self.world, time.monotonic()
         aws, slack = len(world.lab.aws.log), len(world.lab.slack.calls)
         self.again = marked(world)
-        told = max((row.number for row in world.store.audit.rows()), default=0)
+        told = newest_row(world.store)
         loads = [Load(world.lab.balancers[name], rate=10) for name in LIVES]
         try:
             with contextlib.ExitStack() as stack:
@@ -113,11 +112,7 @@ class Day:
         again = marked(world) - self.again
         if again > lost:
             self.broken.append(f"{again} marked repeats, and {lost} answers were lost")
-        self.broken += testimony.effects(lab.aws.log[aws:], world.store)
-        self.broken += testimony.framed(lab.aws.log[aws:], world.store, told)
-        self.broken += invariants.alone(world.runs)
-        self.broken += changed(world)
-        self.broken += swept(world, [*own_secrets(world), *map(str.encode, self.generated)])
+        self.broken += as_a_whole(world, aws, told, map(str.encode, self.generated))
         self.broken += owned(lab)
 
     def _is_told(self, asked: Asked) -> None:

@@ -43,6 +43,7 @@ class Strike:
     reached: bool
     recovery: float | None
     broken: tuple[str, ...]
+    twice: bool  # it was killed again while it recovered
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Walk:
         self.before = invariants.inventory(self.world.lab)
         self.mark = self.since = len(self.world.lab.aws.log)
         self.heard = len(self.world.lab.slack.calls)
-        self.told = max((row.number for row in self.world.store.audit.rows()), default=0)
+        self.told = newest_row(self.world.store)
 
     def in_peace(self, turn: Turn) -> Asked:
         """Run a turn without a fault.
@@ -86,9 +87,8 @@ class Walk:
         try:
             asked = turn.say()
             blow.said.set()
-            late = told if blow.told else lambda _: True
             until(
-                lambda: blow.over or (not alive(asked) and late(asked)),
+                lambda: blow.over or not (alive(asked) or (blow.told and untold(asked))),
                 f"{blow} comes or never", PATIENCE,
             )  # fmt: skip
         finally:
@@ -110,7 +110,7 @@ class Walk:
         recovery, end = None, max(o.finished or 0.0 for o in family(asked))
         if restarted:
             recovery = max(0.0, end - restarted)
-        made = Strike(turn.name, name, blow.hit, recovery, tuple(broken))
+        made = Strike(turn.name, name, blow.hit, recovery, tuple(broken), twice)
         self.strikes.append(made)
         self.wrong += [f"{name} (#{asked.number}): {sentence}" for sentence in broken]
         took = f"recovered in {recovery:.1f} s" if recovery is not None else "nobody was killed"
@@ -140,13 +140,7 @@ class Walk:
 
     def end(self) -> None:
         """Look at what can be told only of all of it together."""
-        world = self.world
-        calls = world.lab.aws.log[self.mark :]
-        wrong = [*testimony.framed(calls, world.store, self.told)]
-        wrong += testimony.effects(calls, world.store)
-        wrong += invariants.alone(world.runs)
-        wrong += swept(world, [*own_secrets(world), *map(heart, self.typed)])
-        self.wrong += [*wrong, *changed(world)]
+        self.wrong += as_a_whole(self.world, self.mark, self.told, map(heart, self.typed))
 
     def _ready(self, turn: Turn) -> None:
         turn.ready()
@@ -185,6 +179,24 @@ class Walk:
         yield from testimony.thread(lab.slack, world.store, operation.number, CHANNELS)
 
 
+def newest_row(store: Store) -> int:
+    """Return the number of the newest row of the audit."""
+    return max((row.number for row in store.audit.rows()), default=0)
+
+
+def as_a_whole(world: World, mark: int, told: int, words: Iterable[bytes]) -> Iterator[str]:
+    """Say what is wrong with all that was done since an entry of AWS's log and a row of the audit.
+
+    `words` are what nobody may see, besides Packlead's own.
+    """
+    calls = world.lab.aws.log[mark:]
+    yield from testimony.framed(calls, world.store, told)
+    yield from testimony.effects(calls, world.store)
+    yield from invariants.alone(world.runs)
+    yield from swept(world, [*own_secrets(world), *words])
+    yield from changed(world)
+
+
 def changed(world: World) -> Iterator[str]:
     """Say what of the audit is not as it was written; only the bot has the key to tell."""
     try:
@@ -203,9 +215,10 @@ def family(asked: Asked) -> list[Operation]:
     return [asked.operation, *asked.world.store.children(asked.operation.id)]
 
 
-def told(asked: Asked) -> bool:
+def untold(asked: Asked) -> bool:
+    """Whether Slack does not show yet how all of it has ended."""
     notes = [asked.world.store.note("slack", one.id) for one in family(asked) if one.audience]
-    return all(note.get("finished") for note in notes)
+    return not all(note.get("finished") for note in notes)
 
 
 def alive(asked: Asked) -> bool:
